@@ -151,8 +151,8 @@ def test_quick_commands_of_the_docs_run(
 ) -> None:
     words = list(command.words)
     if words[0] == "vidrestore" and words[1] not in ("verify", "review"):
-        for made in ("restored.mkv", "r.jsonl"):
-            (workplace / made).unlink()
+        for output_name in ("restored.mkv", "r.jsonl"):
+            (workplace / output_name).unlink()
     if "--start" in words:  # this one names a time beyond the first minute
         (workplace / "film.mkv").unlink()
         film(workplace / "film.mkv", 70, time_base=Fraction(2), rate=1, sounds=(), picture=None)
@@ -322,11 +322,11 @@ def test_every_option_in_the_docs_exists(capsys: pytest.CaptureFixture[str]) -> 
     main(["weights", "fetch", "--help"])
     sources = [capsys.readouterr().out]
     sources += [path.read_text("utf-8") for path in (ROOT / "scripts").rglob("*.py")]
-    known = {option for text in sources for option in re.findall(r"--[a-z][\w-]*", text)}
+    options = {option for text in sources for option in re.findall(r"--[a-z][\w-]*", text)}
 
     for page in PAGES:
         named = set(re.findall(r"(?<![\w-])--[a-z][\w-]*", page.read_text("utf-8")))
-        assert named <= known | FOREIGN_OPTIONS, page.name
+        assert named <= options | FOREIGN_OPTIONS, page.name
 
 
 def option_table() -> str:
@@ -377,13 +377,13 @@ def profile_table() -> str:
 @pytest.mark.parametrize("table", [option_table, profile_table], ids=lambda value: value.__name__)
 def test_tables_of_settings_equal_the_settings(table: Callable[[], str]) -> None:
     page = ROOT / "docs" / "usage.md"
-    text, made = page.read_text("utf-8"), table()
-    start = text.index(made.partition("\n")[0])
+    text, expected = page.read_text("utf-8"), table()
+    start = text.index(expected.partition("\n")[0])
     end = text.index("\n\n", start) + 1
     if os.environ.get("VIDRESTORE_WRITE_TABLES"):
-        page.write_text(text[:start] + made + text[end:], "utf-8")
+        page.write_text(text[:start] + expected + text[end:], "utf-8")
     result = text[start:end]
-    assert result == made, "run this with VIDRESTORE_WRITE_TABLES=1 to rewrite the table"
+    assert result == expected, "run this with VIDRESTORE_WRITE_TABLES=1 to rewrite the table"
 
 
 def test_the_project_file_of_the_docs_is_valid(tmp_path: Path) -> None:

@@ -68,11 +68,11 @@ def test_a_queue_of_size_zero_is_refused() -> None:
 
 
 def test_items_are_consumed_in_order_before_the_block_ends() -> None:
-    got: list[int] = []
-    with BackgroundWriter(got.append, size=2) as behind:
+    items: list[int] = []
+    with BackgroundWriter(items.append, size=2) as behind:
         for number in range(50):
             behind.put(number)
-    assert got == list(range(50))
+    assert items == list(range(50))
 
 
 def test_no_more_items_are_queued_than_the_limit() -> None:
@@ -98,12 +98,12 @@ def test_no_more_items_are_queued_than_the_limit() -> None:
 
 
 def test_an_error_of_the_consumer_is_raised_by_the_producer_and_stops_it() -> None:
-    got: list[int] = []
+    items: list[int] = []
 
     def consume(number: int) -> None:
         if number == 3:
             raise OSError("no space left")
-        got.append(number)
+        items.append(number)
 
     behind = BackgroundWriter(consume, size=1)
 
@@ -115,16 +115,16 @@ def test_an_error_of_the_consumer_is_raised_by_the_producer_and_stops_it() -> No
         produce()
     with pytest.raises(OSError, match="no space left"):
         behind.finish()
-    assert got == [0, 1, 2]
+    assert items == [0, 1, 2]
 
 
 def test_an_error_of_the_producer_drops_queued_items() -> None:
     go = threading.Event()
-    got: list[int] = []
+    items: list[int] = []
 
     def consume(number: int) -> None:
         go.wait()
-        got.append(number)
+        items.append(number)
 
     before = threading.active_count()
 
@@ -137,7 +137,7 @@ def test_an_error_of_the_producer_drops_queued_items() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         produce()
-    assert got in ([], [0])
+    assert items in ([], [0])
     assert threading.active_count() <= before + 1
 
 

@@ -74,15 +74,15 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_frames_equal_those_of_the_command_line_in_any_order(film: Path) -> None:
-    frames, whole = decoded(film), expected(film, SETTINGS)
-    assert any((a != b.planes[0]).any() for (a, *_), b in zip(whole, frames, strict=True))
+    frames, expected_frames = decoded(film), expected(film, SETTINGS)
+    assert any((a != b.planes[0]).any() for (a, *_), b in zip(expected_frames, frames, strict=True))
 
     in_order = vidrestore.vapoursynth.restore(clip_of(frames, vs.YUV420P8), settings=SETTINGS)
     mixed = vidrestore.vapoursynth.restore(clip_of(frames, vs.YUV420P8), settings=SETTINGS)
     for number in range(FRAMES):
-        assert_planes(planes_of(in_order, number), whole[number])
+        assert_planes(planes_of(in_order, number), expected_frames[number])
     for number in (FRAMES - 1, 7, 8, 2, 13, 0):
-        assert_planes(planes_of(mixed, number), whole[number])
+        assert_planes(planes_of(mixed, number), expected_frames[number])
 
 
 def assert_planes(found: list[Plane], wanted: tuple[Plane, ...]) -> None:

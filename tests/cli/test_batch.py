@@ -38,11 +38,11 @@ FINISHED = BatchProgress(number=0, film=FILM, films_done=1, films_total=3)
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    made = tmp_path / "in"
-    made.mkdir()
-    make_clip(made / "good.mkv", Clip(ticks=tuple(range(6))))
-    (made / "broken.mkv").write_text("no film")
-    return made
+    folder = tmp_path / "in"
+    folder.mkdir()
+    make_clip(folder / "good.mkv", Clip(ticks=tuple(range(6))))
+    (folder / "broken.mkv").write_text("no film")
+    return folder
 
 
 def test_a_batch_prints_a_table_and_fails_if_a_film_failed(

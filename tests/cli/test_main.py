@@ -69,9 +69,9 @@ def fake(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFacto
     for name in ("film.mp4", "film.mkv"):
         (folder / name).write_bytes(b"found, but not read: the pipeline is a fake")
     monkeypatch.chdir(folder)
-    made = FakePipeline()
-    monkeypatch.setattr(jobs, "restore_video", made)
-    return made
+    pipeline = FakePipeline()
+    monkeypatch.setattr(jobs, "restore_video", pipeline)
+    return pipeline
 
 
 def raising(error: BaseException) -> Callable[[], None]:

@@ -52,12 +52,12 @@ class FakeTraining:
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeTraining:
-    made = FakeTraining()
-    monkeypatch.setattr(training_run, "train", made)
+    training = FakeTraining()
+    monkeypatch.setattr(training_run, "train", training)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RANK", raising=False)
     Path("small.toml").write_text(CONFIG)
-    return made
+    return training
 
 
 def raising(error: BaseException) -> Callable[[], None]:

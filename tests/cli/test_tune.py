@@ -43,7 +43,7 @@ def test_the_improvement_and_the_next_command_are_printed(
     argv = ["tune", str(film), "-o", str(target), "--steps", "7", "--device", "cpu"]
     assert main(argv) == ExitCode.OK
     assert calls == [(film, target, 7)]
-    shown = capsys.readouterr().err
+    printed = capsys.readouterr().err
     for line in (
         "film: black and white, faces with 160 px of detail, noise of 3.1 levels",
         "trained on 12 faces, judged on 4 others, beside lite at the detail that is as sharp:",
@@ -52,7 +52,7 @@ def test_the_improvement_and_the_next_command_are_printed(
         "sharpness 0.90 of the true faces'",
         f"restore with --model {target}",
     ):
-        assert line in shown
+        assert line in printed
     assert main([*argv, "--quiet"]) == ExitCode.OK
     assert not capsys.readouterr().err
 

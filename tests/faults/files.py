@@ -41,13 +41,13 @@ def overwritten(path: Path, share: float, count: int = 1500) -> Path:
 )
 def cut_off_matroska(bench: Bench) -> None:
     path = cut_off(film(bench), 0.6)
-    here = len(frames_of(path))
+    count = len(frames_of(path))
 
     outcome = bench.restore(path).done()
 
-    assert 20 < here < FRAMES
-    assert outcome.numbers() == list(range(here))
-    assert outcome.report["damaged_packets"] == FRAMES - here
+    assert 20 < count < FRAMES
+    assert outcome.numbers() == list(range(count))
+    assert outcome.report["damaged_packets"] == FRAMES - count
     assert outcome.sound() == sound_of(path)
 
 
@@ -81,13 +81,13 @@ def cut_off_mp4(bench: Bench) -> None:
 def cut_off_mp4_with_index_first(bench: Bench) -> None:
     path = film(bench, "film.mp4", container_options={"movflags": "faststart"})
     cut_off(path, 0.7)
-    here = len(frames_of(path))
+    count = len(frames_of(path))
 
     outcome = bench.restore(path).done()
 
-    assert 10 < here < FRAMES
-    assert outcome.numbers() == list(range(here))
-    assert outcome.report["damaged_packets"] >= FRAMES - here
+    assert 10 < count < FRAMES
+    assert outcome.numbers() == list(range(count))
+    assert outcome.report["damaged_packets"] >= FRAMES - count
 
 
 @fault(

@@ -74,7 +74,7 @@ def killed_and_resumed(bench: Bench) -> None:
         assert runs.run(words) == 0
         assert '"faces":[{' in record.read_text()
         seconds = time.monotonic() - started
-        whole = [_digest(path) for path in (target, record)]
+        uninterrupted = [_digest(path) for path in (target, record)]
         shares = np.random.default_rng(9).uniform(0.0, 1.0, _TRIES)
         killed = 0
         for share in shares:
@@ -82,8 +82,8 @@ def killed_and_resumed(bench: Bench) -> None:
                 path.unlink(missing_ok=True)
             code = runs.run(words, kill_after=float(share) * seconds)
             if code == -9 and _is_unfinished(bench.folder):
-                # What has the name is whole, even between the renaming of one file and the next.
-                assert not target.exists() or _digest(target) == whole[0]
+                # What has the name is complete, even between the renaming of one file and the next.
+                assert not target.exists() or _digest(target) == uninterrupted[0]
                 code = runs.run([*words, "--resume"])
                 killed += 1
             else:
@@ -92,7 +92,7 @@ def killed_and_resumed(bench: Bench) -> None:
                 assert code in {0, -9}
                 code = 0
             assert code == 0
-            assert [_digest(path) for path in (target, record)] == whole
+            assert [_digest(path) for path in (target, record)] == uninterrupted
             names = sorted(path.name for path in bench.folder.iterdir())
             assert names == ["film.mkv", "out.jsonl", "out.mkv"]
             if killed == _KILLS:

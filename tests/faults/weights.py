@@ -35,10 +35,10 @@ def harmful(bench: Bench) -> None:
 @fault("a checkpoint cut off, or with other bytes in its middle", "refused by its name")
 def damaged(bench: Bench) -> None:
     film = bench.clip()
-    whole = _lite()
+    weights = _lite()
     for name, data in (
-        ("half.safetensors", whole[: len(whole) // 2]),
-        ("header.safetensors", whole[:100] + bytes(40) + whole[140:]),
+        ("half.safetensors", weights[: len(weights) // 2]),
+        ("header.safetensors", weights[:100] + bytes(40) + weights[140:]),
         ("empty.pth", b""),
         ("text.pth", b"<html>not found</html>"),
     ):

@@ -330,11 +330,11 @@ def test_a_run_that_ends_between_two_outputs_is_resumed(
         assert out.exists()
         assert not record.exists()
         monkeypatch.undo()
-    whole = out.read_bytes()
+    uninterrupted = out.read_bytes()
 
     run(film, out, RESUME, record=record)
 
-    assert out.read_bytes() == whole
+    assert out.read_bytes() == uninterrupted
     assert record.exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.jsonl", "out.mkv"]
 

@@ -33,16 +33,16 @@ def test_a_run_is_verified_with_its_record_next_to_the_output(
     make: Callable[[str, int], Path],
 ) -> None:
     film = make("film.mkv", FRAMES)
-    seen: list[Progress] = []
+    updates: list[Progress] = []
     settings = RestoreSettings(codec="ffv1", verify=True)
     report = restore_video(
-        film, film.with_name("out.mkv"), settings=settings, on_progress=seen.append
+        film, film.with_name("out.mkv"), settings=settings, on_progress=updates.append
     )
 
     assert any(note.startswith("verified: nothing else changed") for note in report.notes)
     assert film.with_name("out.jsonl").is_file()
-    assert seen[-1].stage == "comparing"
-    assert seen[-1].frames_done == FRAMES
+    assert updates[-1].stage == "comparing"
+    assert updates[-1].frames_done == FRAMES
 
 
 def test_a_result_that_differs_outside_the_faces_is_an_error(

@@ -43,22 +43,22 @@ def assert_same(first: Frame, other: Frame) -> None:
 def test_decoding_from_any_frame_gives_the_same_frames(tmp_path: Path, name: str) -> None:
     path = make_clip(tmp_path / name, FILMS[name])
     with open_source(path) as source:
-        whole = list(source)
-        assert len(whole) == 70
+        full = list(source)
+        assert len(full) == 70
         for index in (1, 8, 37, 69):
             for seek in (True, False):
-                part = source.frames_from(index, whole[index].timestamp, seek=seek)
-                for first, other in zip(part, whole[index:], strict=True):
+                part = source.frames_from(index, full[index].timestamp, seek=seek)
+                for first, other in zip(part, full[index:], strict=True):
                     assert_same(first, other)
 
 
 def test_frame_numbers_count_from_the_start_of_the_time_range(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "film.mp4", LONG)
     with open_source(path, start_seconds=Fraction(1), end_seconds=Fraction(2)) as source:
-        whole = list(source)
-        part = list(source.frames_from(20, whole[20].timestamp))
+        full = list(source)
+        part = list(source.frames_from(20, full[20].timestamp))
     assert [frame.index for frame in part] == [20, 21, 22, 23, 24]
-    for first, other in zip(part, whole[20:], strict=True):
+    for first, other in zip(part, full[20:], strict=True):
         assert_same(first, other)
 
 
@@ -66,9 +66,9 @@ def test_an_image_sequence_is_read_from_the_requested_image(tmp_path: Path) -> N
     for number in range(5):
         cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((8, 8), 40 * number, np.uint8))
     with open_source(tmp_path) as source:
-        whole = list(source)
+        full = list(source)
         (tmp_path / "1.png").unlink()
-        part = list(source.frames_from(3, whole[3].timestamp))
+        part = list(source.frames_from(3, full[3].timestamp))
     assert [frame.source_name for frame in part] == ["3.png", "4.png"]
 
 

@@ -108,16 +108,16 @@ def test_a_single_image_is_refused_as_a_set() -> None:
 
 
 def test_inception_gets_images_of_299_pixels() -> None:
-    shown: list[Tensor] = []
+    inputs: list[Tensor] = []
 
     class Network(nn.Module):
         def forward(self, image: Tensor) -> Tensor:
-            shown.append(image)
+            inputs.append(image)
             return image.mean(dim=(2, 3))
 
     InceptionEmbedding(Network())(torch.ones(2, 3, 64, 64))
-    assert shown[0].shape == (2, 3, 299, 299)
-    torch.testing.assert_close(shown[0], torch.ones_like(shown[0]))
+    assert inputs[0].shape == (2, 3, 299, 299)
+    torch.testing.assert_close(inputs[0], torch.ones_like(inputs[0]))
 
 
 def test_weights_of_other_networks_are_refused() -> None:

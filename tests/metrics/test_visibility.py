@@ -68,8 +68,10 @@ def test_a_face_that_moves_with_the_film_trembles_and_hardly_flickers() -> None:
     steps = [np.array([[1, 0, 0.9 * k * k], [0, 1, 0.4 * k]], dtype=np.float32) for k in range(5)]
 
     def moved(gain: float) -> FloatArray:
-        shown = each_frame(cv2.GaussianBlur(picture, (0, 0), 2)[None], 2, gain)[0]
-        warped = [cv2.warpAffine(shown, step, (160, 160), flags=cv2.INTER_CUBIC) for step in steps]
+        strengthened = each_frame(cv2.GaussianBlur(picture, (0, 0), 2)[None], 2, gain)[0]
+        warped = [
+            cv2.warpAffine(strengthened, step, (160, 160), flags=cv2.INTER_CUBIC) for step in steps
+        ]
         return np.stack(warped).astype(np.float32)
 
     still, trembling_detail = moved(0.0), moved(2.0)

@@ -42,17 +42,17 @@ def test_a_block_equals_equations_4_to_10() -> None:
         slope = state[f"{name}.1.weight"].view(1, -1, 1, 1)
         return torch.where(out > 0, out, slope * out)
 
-    whole = torch.randn(2, 8, 6, 7, generator=draws())
-    x1, x2 = whole[:, :4], whole[:, 4:]  # (4)
+    features = torch.randn(2, 8, 6, 7, generator=draws())
+    x1, x2 = features[:, :4], features[:, 4:]  # (4)
     p1 = filtered("near1", x1, 3)  # (5)
     p2 = filtered("far1", x2, 5)  # (6)
     p1_mixed = filtered("near2", torch.cat([p1, p2], dim=1), 3)  # (7)
     p2_mixed = filtered("far2", torch.cat([p1, p2], dim=1), 5)  # (8)
     p = filtered("fuse", torch.cat([p1_mixed, p2_mixed], dim=1), 1)  # (9)
-    before = whole.clone()
-    torch.testing.assert_close(block(whole), whole + p, atol=1e-5, rtol=1e-5)  # (10)
+    before = features.clone()
+    torch.testing.assert_close(block(features), features + p, atol=1e-5, rtol=1e-5)  # (10)
     assert float(p.abs().max()) > 0.1
-    assert torch.equal(whole, before)
+    assert torch.equal(features, before)
 
 
 @torch.no_grad()

@@ -50,7 +50,7 @@ def test_crops_are_scored_the_same_alone_and_in_a_batch() -> None:
 
 
 def test_landmarks_are_five_pairs_of_x_and_y() -> None:
-    seen = Mtcnn().output(torch.zeros(2, 3, 48, 48))
+    output = Mtcnn().output(torch.zeros(2, 3, 48, 48))
 
-    assert seen.landmarks.shape == (2, 5, 2)
-    assert seen.box_offsets.shape == (2, 4)
+    assert output.landmarks.shape == (2, 5, 2)
+    assert output.box_offsets.shape == (2, 4)

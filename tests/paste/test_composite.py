@@ -75,8 +75,8 @@ def test_a_rotated_film_is_restored_at_the_place_of_its_face(turns: int, shape: 
         keep_chroma=False,
     ).frame
     changed = (after.planes[0] != frame.planes[0]) * 1
-    shown = np.rot90(changed[:, ::-1] if geometry.mirrored else changed, k=-turns)
-    y, x = np.nonzero(shown)
+    displayed = np.rot90(changed[:, ::-1] if geometry.mirrored else changed, k=-turns)
+    y, x = np.nonzero(displayed)
     assert abs(x.mean() - width * 0.4) < 8
     assert abs(y.mean() - height * 0.5) < 12
 

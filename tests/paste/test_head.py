@@ -52,13 +52,13 @@ def mask_in_frame(
     frame: Frame, face: RestoredFace, others: tuple[TrackedFace, ...] = (), shape: str = "head"
 ) -> np.ndarray:
     """Return the mask at every pixel of the frame."""
-    whole = np.zeros(frame.coded_hw, np.float32)
+    full = np.zeros(frame.coded_hw, np.float32)
     geometry = DisplayGeometry(coded_hw=frame.coded_hw)
     mask = face_mask(frame, geometry, face, shape=shape, others=others)  # type: ignore[arg-type]
     if mask is not None:
         left, top, right, bottom = mask.box_xyxy
-        whole[top:bottom, left:right] = mask.mask_hw
-    return whole
+        full[top:bottom, left:right] = mask.mask_hw
+    return full
 
 
 def darkened(frame: Frame, face: TrackedFace) -> RestoredFace:
@@ -266,13 +266,13 @@ def test_the_box_contains_only_samples_that_may_change() -> None:
 def test_face_and_head_masks_give_the_same_middle_of_the_face(size_px: int) -> None:
     frame = gray_frame()
     face = darkened(frame, face_at(CENTER_XY, size_px=size_px))
-    face_only, whole = (
+    face_only, with_head = (
         paste_faces(frame, GEOMETRY, (face,), config=config, keep_chroma=False).frame
         for config in (FACE, HEAD)
     )
     reach = round(size_px * 0.08)
     core = slice(300 - reach, 300 + reach), slice(320 - reach, 320 + reach)
-    for first, other in zip(face_only.planes, whole.planes, strict=True):
+    for first, other in zip(face_only.planes, with_head.planes, strict=True):
         assert np.abs(first[core].astype(int) - other[core]).max() <= 1
 
 

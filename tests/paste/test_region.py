@@ -52,10 +52,10 @@ def mask_in_crop(region: np.ndarray | None) -> np.ndarray:
 
 
 def on_crop(mask: FaceMask) -> np.ndarray:
-    whole = np.zeros(HW, dtype=np.float32)
+    full = np.zeros(HW, dtype=np.float32)
     left, top, right, bottom = mask.box_xyxy
-    whole[top:bottom, left:right] = mask.mask_hw
-    return whole[44 : 44 + 512, 64 : 64 + 512]
+    full[top:bottom, left:right] = mask.mask_hw
+    return full[44 : 44 + 512, 64 : 64 + 512]
 
 
 @pytest.mark.parametrize(
@@ -118,10 +118,10 @@ def test_mask_confidence_grows_with_the_fraction_of_face_in_the_middle() -> None
 def test_feathering_keeps_full_and_empty_areas_and_the_position_of_the_border() -> None:
     cells = np.zeros((CELLS, CELLS), np.float32)
     cells[:, 64:] = 1.0
-    shown = feather(cells)
-    assert shown[:, :57].max() == 0.0
-    assert shown[:, 71:].min() == 1.0
-    np.testing.assert_allclose(shown[:, 63] + shown[:, 64], 1.0, atol=1e-5)
+    feathered = feather(cells)
+    assert feathered[:, :57].max() == 0.0
+    assert feathered[:, 71:].min() == 1.0
+    np.testing.assert_allclose(feathered[:, 63] + feathered[:, 64], 1.0, atol=1e-5)
 
 
 def test_face_masks_of_other_cell_sizes_lie_at_the_same_place() -> None:
@@ -134,8 +134,8 @@ def test_face_masks_of_other_cell_sizes_lie_at_the_same_place() -> None:
 
 def test_at_confidence_0_the_mask_is_the_ellipse() -> None:
     ellipse = face_ellipse(TEMPLATE_LANDMARKS_XY.copy())
-    shown = np.zeros((512, 512), np.float32)
-    result = combine_masks(shown, ellipse.to_unit, confidence=0.0)
+    feathered = np.zeros((512, 512), np.float32)
+    result = combine_masks(feathered, ellipse.to_unit, confidence=0.0)
     np.testing.assert_array_equal(result, mask_on_grid(ellipse.to_unit, (512, 512)))
 
 

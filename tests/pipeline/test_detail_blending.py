@@ -73,24 +73,24 @@ def samples(finished: Sequence[FinishedFrame], index: int) -> bytes:
 
 def test_a_frame_depends_on_its_context_frames_and_no_others() -> None:
     frames, at = tracked(16), 8
-    whole = samples(list(stages(1.0).restore(frames)), at)
+    full = samples(list(stages(1.0).restore(frames)), at)
     # The landmarks rest, so smoothing them reaches nowhere: what is left is two to each side
     # before the network, and four after it.
     near, nearer = (
         samples(list(stages(1.0).restore(frames[at - context : at + context + 1])), at)
         for context in (6, 5)
     )
-    assert near == whole
-    assert nearer != whole
+    assert near == full
+    assert nearer != full
 
 
 def test_a_segment_with_its_context_frames_gives_the_frames_of_the_full_film() -> None:
     context = stages(1.0).context_frames
     frames = tracked(context + 4)
-    whole = list(stages(1.0).restore(frames))
+    full = list(stages(1.0).restore(frames))
     part = list(stages(1.0).restore(frames[2:]))
     assert [samples(part, at) for at in (context + 2, context + 3)] == [
-        samples(whole, at) for at in (context + 2, context + 3)
+        samples(full, at) for at in (context + 2, context + 3)
     ]
 
 

@@ -133,10 +133,10 @@ def test_a_still_scene_is_restored_equally_as_fields_and_as_a_frame() -> None:
     frames = [replace(frame, planes=frames[0].planes) for frame in frames]
     geometry = DisplayGeometry(coded_hw=SIZE_HW)
 
-    whole = through(stages(geometry, FieldMode()), frames)
+    full = through(stages(geometry, FieldMode()), frames)
     fields = through(stages(geometry), frames)
 
-    for first, other in zip(whole, fields, strict=True):
+    for first, other in zip(full, fields, strict=True):
         for before, plain, woven in zip(
             first.source.planes, first.frame.planes, other.frame.planes, strict=True
         ):
@@ -155,10 +155,10 @@ def test_fields_keep_the_geometry_and_rotation_of_the_film(geometry: DisplayGeom
     frames = films(YUV420, top_first=True)
     frames = [replace(frame, planes=frames[0].planes) for frame in frames]
 
-    whole = through(stages(geometry, FieldMode()), frames)
+    full = through(stages(geometry, FieldMode()), frames)
     fields = through(stages(geometry), frames)
 
-    for first, other in zip(whole, fields, strict=True):
+    for first, other in zip(full, fields, strict=True):
         apart = first.frame.planes[0].astype(int) - other.frame.planes[0]
         assert np.abs(apart).max() <= MOST_APART
 
@@ -167,10 +167,10 @@ def test_a_progressive_frame_among_interlaced_ones_is_restored_as_one_frame() ->
     frames = films(YUV420, top_first=True, count=6)
     frames[2:4] = [replace(frame, interlaced=False) for frame in frames[2:4]]
 
-    seen = list(FIELDS.split(frames))
+    fields = list(FIELDS.split(frames))
     finished = through(stages(DisplayGeometry(coded_hw=SIZE_HW)), frames)
 
-    assert [frame.index for frame in seen] == [0, 1, 2, 3, 4, 6, 8, 9, 10, 11]
+    assert [frame.index for frame in fields] == [0, 1, 2, 3, 4, 6, 8, 9, 10, 11]
     assert [frame.source.index for frame in finished] == list(range(6))
     assert [frame.frame.interlaced for frame in finished] == [True, True, False, False, True, True]
     assert all(np.any(frame.frame.planes[0] != frame.source.planes[0]) for frame in finished)
@@ -225,12 +225,12 @@ def told(
 def test_assessments_of_a_face_in_both_fields_are_merged() -> None:
     first, second = FIELDS.split(films(YUV420, top_first=False, count=1))
     half = Assessment(strength=0.5, reason="too small", identity_similarity=0.4)
-    whole = Assessment(identity_similarity=0.9)
+    full_strength = Assessment(identity_similarity=0.9)
 
     (both,) = FIELDS.weave(
         [
-            told(first, [(2, (10, 4, 20, 8), whole), (5, None, half)]),
-            told(second, [(1, (0, 0, 2, 2), whole), (2, (12, 2, 24, 6), half)]),
+            told(first, [(2, (10, 4, 20, 8), full_strength), (5, None, half)]),
+            told(second, [(1, (0, 0, 2, 2), full_strength), (2, (12, 2, 24, 6), half)]),
         ]
     )
 

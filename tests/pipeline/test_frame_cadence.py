@@ -51,10 +51,10 @@ def test_films_without_gaps_or_of_variable_frame_rate_have_no_missing_frames(
 
 def test_segments_counted_separately_equal_the_full_film() -> None:
     ticks = [*range(50), *range(53, 100), *range(102, 110)]
-    whole = cadence_of(ticks)
+    full = cadence_of(ticks)
     joined = FrameCadence()
     for start, end in ((0, 0), (0, 1), (1, 50), (50, 60), (60, len(ticks))):
         joined.merge(json.loads(json.dumps(cadence_of(ticks[start:end]).to_json())))
-    assert joined.missing() == whole.missing()
+    assert joined.missing() == full.missing()
     with pytest.raises(ValueError, match="malformed frame steps"):
         joined.merge({})

@@ -57,10 +57,10 @@ def test_a_record_is_read_back_unchanged(tmp_path: Path) -> None:
 
 def test_a_record_is_the_joined_lines_of_its_segments(tmp_path: Path) -> None:
     frames = [make_frame(0), make_frame(1)]
-    whole = write_record(tmp_path / "r.jsonl", make_header(), frames).read_text()
+    text = write_record(tmp_path / "r.jsonl", make_header(), frames).read_text()
 
     parts = [header_line(make_header()), *map(frame_line, frames)]
-    assert whole == "".join(parts) + end_line(EndRecord(frames=2, faces=2))
+    assert text == "".join(parts) + end_line(EndRecord(frames=2, faces=2))
 
 
 def test_a_file_name_that_is_not_unicode_is_kept(tmp_path: Path) -> None:

@@ -216,11 +216,11 @@ def test_a_frame_depends_only_on_its_window_bit_for_bit() -> None:
         for k, image in enumerate(images)
     ]
     index, context = 5, CONFIG.blend_context_frames
-    whole = blended(clip)
+    full = blended(clip)
     part = blended(clip[index - context : index + context + 1])
-    assert torch.equal(whole[index], part[context])
+    assert torch.equal(full[index], part[context])
     nearer = blended(clip[index - context + 1 : index + context + 1])
-    assert not torch.equal(whole[index], nearer[context - 1])
+    assert not torch.equal(full[index], nearer[context - 1])
 
 
 def test_the_result_does_not_depend_on_the_number_of_threads() -> None:

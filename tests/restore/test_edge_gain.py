@@ -115,15 +115,17 @@ def test_every_face_of_every_frame_is_strengthened_in_order() -> None:
         RestoredFrame(frame=random_frame(GRAY, (8, 8), index=index), shot=0, faces=(face, face))
         for index in range(2)
     ]
-    found = list(strengthen_frames(iter(frames), detail=1.0, config=CONFIG))
-    assert [frame.frame.index for frame in found] == [0, 1]
+    strengthened = list(strengthen_frames(iter(frames), detail=1.0, config=CONFIG))
+    assert [frame.frame.index for frame in strengthened] == [0, 1]
     wanted = strengthen_edges(
         crop(large),
         detail=1.0,
         sigma_px=CONFIG.sigma_px(face.aligned.display_to_crop),
         config=CONFIG,
     )
-    assert all(torch.equal(face.restored_chw, wanted) for frame in found for face in frame.faces)
+    assert all(
+        torch.equal(face.restored_chw, wanted) for frame in strengthened for face in frame.faces
+    )
     assert torch.equal(face.restored_chw, crop(large))
 
 

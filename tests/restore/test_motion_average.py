@@ -116,9 +116,9 @@ def test_subsampled_chroma_is_averaged_nearly_as_well_and_luma_as_well() -> None
     luma_errors: list[float] = []
     color_errors: list[float] = []
     for coarse_color in (False, True):
-        seen = [make_view(crop, coarse_color=coarse_color) for crop in crops]
-        found = motion_compensated_average(seen[2], [seen[1], seen[3]], [seen[0], seen[4]])
-        rest = found - clean
+        views = [make_view(crop, coarse_color=coarse_color) for crop in crops]
+        average = motion_compensated_average(views[2], [views[1], views[3]], [views[0], views[4]])
+        rest = average - clean
         luma = (rest * weights).sum(dim=0, keepdim=True)
         luma_errors.append(error(luma, torch.zeros(1)))
         color_errors.append(error(rest - luma, torch.zeros(1)))

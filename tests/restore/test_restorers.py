@@ -145,8 +145,8 @@ def test_odd_sizes_are_refused_with_a_sentence(
 def test_bf16_stays_within_40_db_of_fp32(case: Case, network: nn.Module) -> None:
     batch = pictures(2, case.side_px)
     expected = network(batch).image
-    found = network.to(torch.bfloat16)(batch).image
-    assert psnr_db(found, expected) > 40.0
+    output = network.to(torch.bfloat16)(batch).image
+    assert psnr_db(output, expected) > 40.0
 
 
 def test_autocast_stays_within_40_db_of_fp32_in_training_and_in_evaluation(
@@ -169,8 +169,8 @@ def test_memory_format_does_not_change_the_output(case: Case, network: nn.Module
     batch = pictures(2, case.side_px)
     expected = network(batch).image
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    found = network(batch.contiguous(memory_format=torch.channels_last)).image
-    assert float((found - expected).abs().max()) <= 1e-5 * spread(expected)
+    output = network(batch.contiguous(memory_format=torch.channels_last)).image
+    assert float((output - expected).abs().max()) <= 1e-5 * spread(expected)
 
 
 def reached_by(network: nn.Module, loss: Tensor) -> set[str]:

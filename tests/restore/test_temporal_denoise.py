@@ -103,9 +103,9 @@ def test_faces_are_averaged_within_their_track_only() -> None:
 
 def test_a_frame_depends_only_on_its_window() -> None:
     clip = [crop(seed) for seed in range(7)]
-    whole = list(denoise_clip(clip, config=CONFIG))
+    full = list(denoise_clip(clip, config=CONFIG))
     part = list(denoise_clip(clip[1:6], config=CONFIG))
-    assert torch.equal(whole[3], part[2])
+    assert torch.equal(full[3], part[2])
 
 
 def test_only_the_later_neighbors_are_buffered() -> None:

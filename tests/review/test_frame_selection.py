@@ -34,20 +34,20 @@ def track_with(similarities: list[float | None], strengths: list[float] | None =
 
 
 def test_the_least_similar_frame_and_a_typical_one_are_chosen() -> None:
-    found = candidate_positions(track_with([0.99, 0.8, 0.3, 0.8, 0.81, 0.8, 0.98]))
+    positions = candidate_positions(track_with([0.99, 0.8, 0.3, 0.8, 0.81, 0.8, 0.98]))
 
-    assert found[FIRST] == 0
-    assert found[LAST] == 6
-    assert found[LEAST_ALIKE] == 2
-    assert found[TYPICAL] in (3, 5)
+    assert positions[FIRST] == 0
+    assert positions[LAST] == 6
+    assert positions[LEAST_ALIKE] == 2
+    assert positions[TYPICAL] in (3, 5)
 
 
 def test_without_a_similarity_the_middle_of_the_changed_frames_is_typical() -> None:
     track = track_with([None] * 7, [0, 0, 0, 0, 1, 1, 1])
 
-    found = candidate_positions(track)
-    assert found[TYPICAL] == 5
-    assert LEAST_ALIKE not in found
+    positions = candidate_positions(track)
+    assert positions[TYPICAL] == 5
+    assert LEAST_ALIKE not in positions
 
 
 def test_unrestored_frames_are_not_searched_for_change() -> None:

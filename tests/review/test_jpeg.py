@@ -17,18 +17,18 @@ def opened(data: bytes) -> NDArray[np.uint8]:
 
 @pytest.mark.parametrize(("height", "width"), [(700, 500), (1, 1), (2, 4000), (384, 384)])
 def test_images_stay_below_the_size_limit_even_for_noise(height: int, width: int) -> None:
-    made = jpeg(noise(height, width), max_side_px=384, max_bytes=20_000)
+    picture = jpeg(noise(height, width), max_side_px=384, max_bytes=20_000)
 
-    assert len(made.data) <= 20_000
-    assert opened(made.data).shape == (made.height, made.width, 3)
-    assert max(made.height, made.width) <= 384
+    assert len(picture.data) <= 20_000
+    assert opened(picture.data).shape == (picture.height, picture.width, 3)
+    assert max(picture.height, picture.width) <= 384
 
 
 def test_a_small_image_is_not_enlarged() -> None:
-    made = jpeg(np.full((30, 20, 3), 90, np.uint8), max_side_px=384, max_bytes=20_000)
+    picture = jpeg(np.full((30, 20, 3), 90, np.uint8), max_side_px=384, max_bytes=20_000)
 
-    assert (made.height, made.width) == (30, 20)
-    assert np.abs(opened(made.data).astype(int) - 90).max() <= 2
+    assert (picture.height, picture.width) == (30, 20)
+    assert np.abs(opened(picture.data).astype(int) - 90).max() <= 2
 
 
 def test_both_images_of_a_pair_show_the_same_region() -> None:

@@ -79,9 +79,9 @@ def face_of(uri: str) -> float:
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> ReviewFiles:
-    made = review_files(tmp_path_factory.mktemp("review"))
-    made.written()
-    return made
+    files = review_files(tmp_path_factory.mktemp("review"))
+    files.written()
+    return files
 
 
 def test_every_track_shows_its_face_before_and_after(files: ReviewFiles) -> None:
@@ -237,12 +237,12 @@ def test_a_film_without_faces_has_a_page_that_says_so(tmp_path: Path) -> None:
 
 
 def test_a_page_states_what_is_synthetic_and_the_effect_of_the_encoder(files: ReviewFiles) -> None:
-    told = " ".join(data_of(files.page)["synthesis"])
+    sentences = " ".join(data_of(files.page)["synthesis"])
 
-    assert "8 faces (each counted once per frame)" in told
-    assert "bit for bit" in told
-    assert "do not use it as evidence" in told
-    assert "compositeWithTrainedAlgorithmicMedia" in told
+    assert "8 faces (each counted once per frame)" in sentences
+    assert "bit for bit" in sentences
+    assert "do not use it as evidence" in sentences
+    assert "compositeWithTrainedAlgorithmicMedia" in sentences
 
 
 def test_the_result_of_a_time_range_is_compared_with_that_range(tmp_path: Path) -> None:

@@ -57,12 +57,12 @@ def test_restored_detail_of_a_blurred_face_is_not_a_change_of_identity(
 
 
 def test_another_face_is_detected_alone_and_blended_by_half(meter: IdentityMeter) -> None:
-    whole = distance(meter, face_crop(), other_crop())
+    full_distance = distance(meter, face_crop(), other_crop())
     half = distance(meter, face_crop(), 0.5 * face_crop() + 0.5 * other_crop())
 
-    assert IDENTITY(whole) == 0.0
+    assert IDENTITY(full_distance) == 0.0
     assert IDENTITY(half) < 0.5
-    assert half < whole
+    assert half < full_distance
 
 
 def test_similarity_is_a_half_at_the_threshold_and_stays_in_range() -> None:

@@ -228,12 +228,12 @@ def test_a_segment_gives_what_the_film_gives_bit_for_bit(meter: IdentityMeter) -
             for frame in checked
         }
 
-    whole = outcomes(sources)
+    full = outcomes(sources)
     context = 2 * CONFIG.context_frames
     part = outcomes(sources[22 - context : 26 + context])
 
-    assert [part[index] for index in range(22, 26)] == [whole[index] for index in range(22, 26)]
-    assert len(set(map(str, whole.values()))) > 8
+    assert [part[index] for index in range(22, 26)] == [full[index] for index in range(22, 26)]
+    assert len(set(map(str, full.values()))) > 8
 
 
 @pytest.mark.parametrize(

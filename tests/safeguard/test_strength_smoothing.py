@@ -30,9 +30,9 @@ def drawn(seed: int, count: int = 80) -> list[dict[int, Assessment]]:
         frame: dict[int, Assessment] = {}
         for track in (1, 2):
             if (index // 23 + track) % 3:
-                seen = index % 4 == 0 or index % 23 == 0
+                measured = index % 4 == 0 or index % 23 == 0
                 strength, similarity = (float(value) for value in rng.random(2))
-                frame[track] = Assessment(strength, "eyes", similarity if seen else None)
+                frame[track] = Assessment(strength, "eyes", similarity if measured else None)
         frames.append(frame)
     return frames
 
@@ -94,13 +94,13 @@ def test_similarity_is_linear_between_the_frames_in_which_it_was_measured() -> N
 @pytest.mark.parametrize("seed", range(3))
 def test_frames_beyond_the_window_have_no_influence_bit_for_bit(seed: int) -> None:
     frames = drawn(seed)
-    whole = [assessments for _, assessments in smooth_strengths(enumerate(frames))]
+    full = [assessments for _, assessments in smooth_strengths(enumerate(frames))]
 
     for start, end in ((20, 33), (40, 41), (0, 12), (66, 80)):
         first = max(0, start - CONTEXT_FRAMES)
         part = frames[first : end + CONTEXT_FRAMES]
         alone = [assessments for _, assessments in smooth_strengths(enumerate(part))]
-        assert alone[start - first : end - first] == whole[start:end]
+        assert alone[start - first : end - first] == full[start:end]
 
 
 def test_no_more_frames_than_the_window_are_buffered() -> None:

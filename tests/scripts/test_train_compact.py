@@ -48,16 +48,16 @@ def test_training_brings_a_student_nearer_to_its_teacher(images: Path) -> None:
         def forward(self, rgb_NCHW: torch.Tensor) -> torch.Tensor:
             return nn.functional.interpolate(rgb_NCHW, scale_factor=4.0, mode="nearest") * 0.5
 
-    seen, taught = train_compact.pairs(Brighter(), train_compact.tiles(files(images), 8, seed=0))
+    tiles, taught = train_compact.pairs(Brighter(), train_compact.tiles(files(images), 8, seed=0))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         student = CompactUpscaler(features=8, convolutions=1)
     before = snapshot_state(student)
-    trained = train_compact.train(student, seen, taught, steps=150, batch=2, seed=0)
+    trained = train_compact.train(student, tiles, taught, steps=150, batch=2, seed=0)
 
     def error(network: nn.Module) -> float:
         with torch.no_grad():
-            result = network(seen.float() / 255)
+            result = network(tiles.float() / 255)
         return float(train_compact.distance(result, taught.float() / 255))
 
     untrained = CompactUpscaler(features=8, convolutions=1)

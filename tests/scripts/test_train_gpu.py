@@ -71,10 +71,10 @@ def test_training_prints_its_speed_and_writes_its_files(
     assert "samples/s" in printed
     for name in ("lite.safetensors", "curves.png", "sheet.png", "last.pt"):
         assert (run / name).stat().st_size > 0
-    whole = (run / "last.pt").read_bytes()
+    uninterrupted = (run / "last.pt").read_bytes()
     (run / "last.pt").unlink()
     assert run_script("join", run, monkeypatch=monkeypatch) == 0
-    assert (run / "last.pt").read_bytes() == whole
+    assert (run / "last.pt").read_bytes() == uninterrupted
 
 
 def test_pairs_are_distributed_over_processes(

@@ -168,10 +168,10 @@ def _check_switch(name: str, config: RunConfig, state: dict[str, Any]) -> None:
     if restorer is None:
         return
     trained = state["networks"]["discriminator"]["optimizer"]["param_groups"]
-    whole = len(state["networks"]["discriminator"]["network"])
+    tensor_count = len(state["networks"]["discriminator"]["network"])
     tuned = sum(len(group["params"]) for group in trained)
     freezes = restorer.network == "mmrb" and name not in ("mmrb_no_freezed", "mmrb_no_tuning")
-    assert (tuned < whole) == freezes
+    assert (tuned < tensor_count) == freezes
     scales = {group["lr_scale"] for group in
               state["networks"]["generator"]["optimizer"]["param_groups"]}  # fmt: skip
     tuned_prior = restorer.network == "mmrb" and name != "mmrb_no_tuning"

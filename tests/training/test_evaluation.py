@@ -180,11 +180,11 @@ def test_the_sheet_shows_eight_evenly_spaced_rows_of_many_images() -> None:
     results = EvaluationResults()
     for index in range(70):
         results.add_row(torch.full((3, 256, 256), index / 255))
-    shown = results.sheet()[::256, 0, 0].tolist()
-    assert len(shown) == 8
-    assert shown[0] == 0
-    assert shown[-1] >= 60
-    assert min(np.diff(shown)) >= 8
+    rows = results.sheet()[::256, 0, 0].tolist()
+    assert len(rows) == 8
+    assert rows[0] == 0
+    assert rows[-1] >= 60
+    assert min(np.diff(rows)) >= 8
 
 
 def test_means_exclude_missing_scores() -> None:

@@ -15,9 +15,9 @@ SIZE_HW = (96, 128)
 
 @pytest.fixture
 def copies() -> Iterator[ViewingCopies]:
-    made = ViewingCopies()
-    yield made
-    made.close()
+    copies = ViewingCopies()
+    yield copies
+    copies.close()
 
 
 def film(path: Path, level: int, frames: range) -> Path:

@@ -103,8 +103,8 @@ def test_a_truncated_checkpoint_is_named(
         save_file(state, path)
     else:
         torch.save(state, path, _use_new_zipfile_serialization=kind == "zip")
-    whole = path.read_bytes()
-    path.write_bytes(whole[: int(len(whole) * kept)])
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * kept)])
 
     with pytest.raises(WeightsError, match="truncated or damaged") as caught:
         load_weights(small_network(2), path)

@@ -61,8 +61,8 @@ def test_a_codec_of_a_profile_is_not_replaced_by_that_of_webm(films: Path) -> No
 
 
 def test_the_file_next_to_the_source_precedes_that_of_the_working_folder(films: Path) -> None:
-    here = write(Path(), "strength = 0.1")
-    assert parsed("films/a.mkv -o b.mkv").project_file == here
+    working_folder = write(Path(), "strength = 0.1")
+    assert parsed("films/a.mkv -o b.mkv").project_file == working_folder
     beside = write(films, "strength = 0.2")
     assert parsed("films/a.mkv -o b.mkv").project_file == beside
     write(Path(), "strength = 0.3", "other.toml")

@@ -44,14 +44,14 @@ def test_raw_landmarks_and_other_values_are_unchanged() -> None:
 
 def test_a_film_trimmed_beyond_the_window_gives_the_same_landmarks() -> None:
     frames = shaky_track(50)
-    whole = points_of(list(smooth_tracks(frames)))
+    full = points_of(list(smooth_tracks(frames)))
 
     for start, end in ((0, 30), (7, 41), (20, 50)):
         part = points_of(list(smooth_tracks(frames[start:end])))
         left = 0 if start == 0 else 5
         right = 0 if end == 50 else 5
         for index in range(start + left, end - right):
-            assert np.array_equal(part[index - start], whole[index])
+            assert np.array_equal(part[index - start], full[index])
 
 
 def test_tracks_do_not_influence_each_other() -> None:

@@ -151,14 +151,14 @@ def test_a_result_depends_only_on_its_window() -> None:
     weights = np.ones(80)
     index = 40
 
-    whole = smooth_landmarks(times, measured, weights, index=index, config=CONFIG)
+    full = smooth_landmarks(times, measured, weights, index=index, config=CONFIG)
     for first in range(0, index - 5 + 1):
         for last in (index + 5, index + 9, 79):
             part = slice(first, last + 1)
             cut = smooth_landmarks(
                 times[part], measured[part], weights[part], index=index - first, config=CONFIG
             )
-            assert np.array_equal(cut, whole)
+            assert np.array_equal(cut, full)
 
 
 def test_frames_outside_the_window_have_no_influence() -> None:

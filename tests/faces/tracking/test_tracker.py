@@ -96,7 +96,7 @@ def test_tracking_from_the_start_of_a_shot_is_as_from_the_start_of_the_film() ->
             for item in frames
         ]
 
-    whole = summary(tracked(script, frames=frames()))
+    full = summary(tracked(script, frames=frames()))
     for shot, first in ((1, 20), (2, 40)):
         part = track_faces(
             frames()[first - WARM_UP_FRAMES :],
@@ -104,7 +104,7 @@ def test_tracking_from_the_start_of_a_shot_is_as_from_the_start_of_the_film() ->
             view=plain_view,
             start=TrackingStart(frame_index=first, shot=shot, track_id=2 * shot + 1),
         )
-        assert summary(part) == whole[first:]
+        assert summary(part) == full[first:]
 
 
 def test_a_short_gap_is_interpolated_and_marked() -> None:
@@ -187,8 +187,8 @@ def test_two_tracks_of_one_face_are_merged() -> None:
 
 
 def test_a_track_that_detection_keeps_missing_ends() -> None:
-    there = {index: [face_at((80.0, 60.0))] for index in range(100)}
-    detector = ScriptedDetector({0: there[0]}, there)
+    script = {index: [face_at((80.0, 60.0))] for index in range(100)}
+    detector = ScriptedDetector({0: script[0]}, script)
 
     out = ids(tracked({}, 100, detector=detector))
 

@@ -292,8 +292,8 @@ def test_an_unexpected_error_names_the_place_where_it_happened(
 def test_a_worker_with_other_versions_is_refused(
     film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    there = {**worker_process.versions(), "torch": "1.0"}
-    monkeypatch.setattr(worker_process, "versions", lambda: there)
+    versions = {**worker_process.versions(), "torch": "1.0"}
+    monkeypatch.setattr(worker_process, "versions", lambda: versions)
     with pytest.raises(
         WorkerError, match=r"has torch 1\.0, but the main process .*; install the same"
     ):

@@ -27,8 +27,8 @@ def test_a_conversion_called_lossless_can_be_inverted(
     color = ColorTags(full_range=full_range, range_known=True)
     frame = random_frame(PLANAR[source], SIZE_HW, color=color)
 
-    there = convert_frame(frame, PLANAR[target])
-    back = convert_frame(there, PLANAR[source])
+    converted = convert_frame(frame, PLANAR[target])
+    back = convert_frame(converted, PLANAR[source])
 
     assert loss_between(PLANAR[source], PLANAR[target]).is_none
     for plane, original in zip(back.planes, frame.planes, strict=True):

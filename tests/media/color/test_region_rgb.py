@@ -50,8 +50,8 @@ def test_changed_planes_show_the_change_made_in_rgb(pixel_format: PixelFormat) -
     shift = (0.1, 0.1, 0.1) if pixel_format.model == "gray" else (0.1, -0.05, 0.03)
     change = np.broadcast_to(np.array(shift), (64, 64, 3))
     after = frame.with_planes(tuple(changed_planes(frame, box, change)))
-    shown = region_to_rgb(after, box) - region_to_rgb(frame, box)
-    np.testing.assert_allclose(shown, change, atol=2.5 / 255)
+    change_rgb = region_to_rgb(after, box) - region_to_rgb(frame, box)
+    np.testing.assert_allclose(change_rgb, change, atol=2.5 / 255)
 
 
 @pytest.mark.parametrize("pixel_format", FORMATS, ids=lambda pixel_format: pixel_format.name)
@@ -104,8 +104,8 @@ def test_reference_samples_have_their_published_colors(
 ) -> None:
     planes = tuple(np.full((4, 4), value, dtype=np.uint8) for value in sample)
     frame = random_frame(YUV444, (4, 4), color=color).with_planes(planes)
-    shown = region_to_rgb(frame, (0, 0, 4, 4))
-    np.testing.assert_allclose(shown, np.broadcast_to(rgb, (4, 4, 3)), atol=0.012)
+    change_rgb = region_to_rgb(frame, (0, 0, 4, 4))
+    np.testing.assert_allclose(change_rgb, np.broadcast_to(rgb, (4, 4, 3)), atol=0.012)
 
 
 def test_an_unspecified_matrix_is_bt601_for_small_and_bt709_for_large_frames() -> None:
@@ -140,9 +140,9 @@ def test_a_color_ramp_stays_linear_for_every_chroma_siting(location: int) -> Non
 
 def test_a_region_equals_its_part_of_the_full_frame() -> None:
     frame = random_frame(YUV420, (48, 64))
-    whole = region_to_rgb(frame, (0, 0, 64, 48))
+    full = region_to_rgb(frame, (0, 0, 64, 48))
     part = region_to_rgb(frame, (10, 12, 40, 36))
-    np.testing.assert_allclose(part, whole[12:36, 10:40], atol=1 / 255)
+    np.testing.assert_allclose(part, full[12:36, 10:40], atol=1 / 255)
 
 
 def test_aligned_boxes_reach_the_edges_of_odd_sizes() -> None:
@@ -221,12 +221,12 @@ def test_every_format_shows_the_change(codes: tuple[int, int, int], full_range: 
         change = (0.05 * slope * np.array(tint)).astype(np.float32)
         before = region_sdr_rgb(frame, box)
         after = region_sdr_rgb(frame.with_planes(tuple(changed_planes(frame, box, change))), box)
-        shown = (after - before)[4:-4, 8:-8]
+        change_rgb = (after - before)[4:-4, 8:-8]
         exact = ((before > 0.2) & (before < 0.85))[4:-4, 8:-8].all(axis=2)
         assert exact.mean() > 0.7, pixel_format.name
         # Half a step of a plane is at most this much of the view; HDR's steps are wider.
         step = 2.5 / (1 << min(pixel_format.bit_depth, 10)) * (4.0 if codes[1] == 9 else 1.0)
-        error = np.abs(shown - change[4:-4, 8:-8])[exact]
+        error = np.abs(change_rgb - change[4:-4, 8:-8])[exact]
         assert error.max() < step + 0.004, pixel_format.name
         assert error.mean() < (step + 0.004) / 3, pixel_format.name
 

@@ -38,12 +38,12 @@ def test_sdr_content_in_hdr_looks_unchanged_up_to_the_highlights() -> None:
 
 def test_highlights_are_compressed_smoothly_without_clipping() -> None:
     nits = np.geomspace(1, 10_000, 400, dtype=np.float32)
-    seen = view_of(PQ).to_view(nits_to_pq(np.repeat(nits[None, :, None], 3, axis=2)))[0, :, 0]
-    slope = np.diff(seen) / np.diff(np.log(nits))
+    view_rgb = view_of(PQ).to_view(nits_to_pq(np.repeat(nits[None, :, None], 3, axis=2)))[0, :, 0]
+    slope = np.diff(view_rgb) / np.diff(np.log(nits))
     assert (slope > 0).all()
     assert np.abs(np.diff(slope)).max() < 0.25 * slope.max()
-    assert seen[np.searchsorted(nits, 1000)] == pytest.approx(1.0, abs=2e-3)
-    assert 0.9 < seen[np.searchsorted(nits, 203)] < 0.95
+    assert view_rgb[np.searchsorted(nits, 1000)] == pytest.approx(1.0, abs=2e-3)
+    assert 0.9 < view_rgb[np.searchsorted(nits, 203)] < 0.95
 
 
 @pytest.mark.parametrize("color", SHOWN, ids=str)
@@ -67,8 +67,8 @@ def test_changing_some_pixels_equals_changing_all_there_and_none_elsewhere(
     some = np.zeros(film.shape[:2], bool)
     some[40:180, 30:150] = True
     partly = view_of(color).change(film, asked * some[:, :, None])
-    whole = view_of(color).change(film, asked)
-    np.testing.assert_array_equal(partly, whole * some[:, :, None])
+    full = view_of(color).change(film, asked)
+    np.testing.assert_array_equal(partly, full * some[:, :, None])
 
 
 @pytest.mark.parametrize("color", SHOWN, ids=str)
@@ -84,12 +84,12 @@ def test_the_changed_film_shows_the_change_of_the_view(color: ColorTags) -> None
     film = rng.uniform(0.0, 0.9, (80, 100, 3)).astype(np.float32)
     asked = rng.normal(0, 0.04, film.shape).astype(np.float32)
     before = view.to_view(film)
-    shown = view.to_view(film + view.change(film, asked)) - before
+    change = view.to_view(film + view.change(film, asked)) - before
     # Where the view is exact: under its knee before and after, not far below black.
     highest, lowest = np.maximum(before, before + asked), np.minimum(before, before + asked)
     exact = ((highest < 0.88) & (lowest > 0.02)).all(axis=2)
     assert exact.sum() > 200
-    np.testing.assert_allclose(shown[exact], asked[exact], atol=2e-3)
+    np.testing.assert_allclose(change[exact], asked[exact], atol=2e-3)
 
 
 def test_a_highlight_is_changed_in_proportion_and_keeps_its_brightness() -> None:
@@ -97,8 +97,8 @@ def test_a_highlight_is_changed_in_proportion_and_keeps_its_brightness() -> None
     view, film = view_of(PQ), nits_to_pq(nits)
     darker = np.full_like(film, -0.05)
     after = film + view.change(film, darker)
-    seen = view.to_view(film)
-    expected = nits * (signed_power(seen - 0.05, 2.4) / signed_power(seen, 2.4))
+    view_rgb = view.to_view(film)
+    expected = nits * (signed_power(view_rgb - 0.05, 2.4) / signed_power(view_rgb, 2.4))
     np.testing.assert_allclose(after, nits_to_pq(expected), atol=1e-4)
     assert (after > nits_to_pq(0.8 * nits)).all()
 

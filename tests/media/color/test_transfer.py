@@ -70,9 +70,9 @@ def test_every_transfer_curve_inverts_even_below_black(code: int) -> None:
 
 def test_a_bright_color_of_hlg_keeps_its_hue_on_the_display() -> None:
     signal = np.array([[[0.8, 0.5, 0.3]]], np.float32)
-    scene, shown = hlg_to_scene(signal), hlg_to_nits(signal)
-    np.testing.assert_allclose(shown / shown.max(), scene / scene.max(), rtol=1e-5)
-    np.testing.assert_allclose(nits_to_hlg(shown), signal, atol=1e-5)
+    scene, displayed = hlg_to_scene(signal), hlg_to_nits(signal)
+    np.testing.assert_allclose(displayed / displayed.max(), scene / scene.max(), rtol=1e-5)
+    np.testing.assert_allclose(nits_to_hlg(displayed), signal, atol=1e-5)
 
 
 def test_bt2020_primaries_are_converted_to_bt709() -> None:

@@ -84,8 +84,8 @@ def test_at_the_field_rate_every_field_gives_a_frame_and_keeps_its_rows(
     for number, frame in enumerate(after):
         assert frame.index == number
         own = slice((number + (order == "bff")) % 2, None, 2)
-        for plane, whole in zip(frame.planes, before[number // 2].planes, strict=True):
-            np.testing.assert_array_equal(plane[own], whole[own])
+        for plane, original in zip(frame.planes, before[number // 2].planes, strict=True):
+            np.testing.assert_array_equal(plane[own], original[own])
         assert combing(frame.planes[0]) < 0.2
 
 
@@ -177,8 +177,8 @@ def test_every_pixel_format_keeps_its_rows_and_fills_in_the_others_within_range(
     for number, frame in enumerate(after):
         assert frame.pixel_format == pixel_format
         own = slice(number % 2, None, 2)
-        for plane, whole in zip(frame.planes, frames[number // 2].planes, strict=True):
-            np.testing.assert_array_equal(plane[own], whole[own])
+        for plane, original in zip(frame.planes, frames[number // 2].planes, strict=True):
+            np.testing.assert_array_equal(plane[own], original[own])
             assert plane.max() <= pixel_format.max_value
             assert not plane.flags.writeable
 
@@ -193,10 +193,10 @@ def test_progressive_frames_among_interlaced_ones_are_unchanged(twice: bool) -> 
     after = list(DeinterlacedSource(Frames(frames), FieldRule(), twice=twice))
 
     assert len(after) == (8 if twice else 5)
-    whole = [
+    progressive = [
         frame for frame in after if frame.timestamp.seconds in (Fraction(2, 25), Fraction(3, 25))
     ]
-    for old, new in zip(frames[2:4], whole, strict=True):
+    for old, new in zip(frames[2:4], progressive, strict=True):
         assert new.planes is old.planes
         end = new.duration_ticks * new.timestamp.time_base
         assert end == Fraction(1, 25)
@@ -225,16 +225,16 @@ def test_starting_at_any_frame_gives_the_same_frames(
     path = interlaced_clip(tmp_path / "film.mkv", ticks=VARIABLE_TICKS)
 
     with opened(path, twice=twice) as (film, _):
-        whole = list(film)
+        full = list(film)
     with opened(path, twice=twice) as (film, _):
         if passed_before:
             list(film)
-        for index in (0, 1, 5, 9, len(whole) - 1):
-            again = list(film.frames_from(index, whole[index].timestamp))
-            assert len(again) == len(whole) - index
-            assert all(same(*pair) for pair in zip(again, whole[index:], strict=True))
+        for index in (0, 1, 5, 9, len(full) - 1):
+            again = list(film.frames_from(index, full[index].timestamp))
+            assert len(again) == len(full) - index
+            assert all(same(*pair) for pair in zip(again, full[index:], strict=True))
         with pytest.raises(MediaError, match="no frame at"):
-            list(film.frames_from(len(whole), whole[-1].timestamp))
+            list(film.frames_from(len(full), full[-1].timestamp))
 
 
 def test_a_time_range_gives_only_its_frames(tmp_path: Path) -> None:

@@ -129,15 +129,15 @@ def test_frames_shot_as_video_are_kept_and_stay_flagged(tmp_path: Path) -> None:
 
 def test_starting_at_any_frame_gives_the_same_frames(tmp_path: Path) -> None:
     path = telecined_clip(tmp_path / "film.mkv", COUNT)
-    whole, _ = film_frames(path)
+    full, _ = film_frames(path)
     with open_source(path) as source:
         film = InverseTelecineSource(source, TOP_FIRST)
         for index in (0, 3, 4, 9, 19):
-            again = list(film.frames_from(index, whole[index].timestamp))
+            again = list(film.frames_from(index, full[index].timestamp))
             assert [frame.index for frame in again] == list(range(index, 20))
-            assert all(same_samples(*pair) for pair in zip(again, whole[index:], strict=True))
+            assert all(same_samples(*pair) for pair in zip(again, full[index:], strict=True))
         with pytest.raises(MediaError, match="no frame at"):
-            list(film.frames_from(20, whole[19].timestamp))
+            list(film.frames_from(20, full[19].timestamp))
 
 
 def test_pulldown_is_removed_from_every_frame_of_a_long_film(tmp_path: Path) -> None:

@@ -79,9 +79,9 @@ def test_fields_are_in_temporal_order_and_have_the_timestamp_of_the_frame() -> N
 def test_a_progressive_frame_is_split_only_if_the_rule_says_every_frame() -> None:
     frame = frame_with(index=5, interlaced=False, top_field_first=False)
 
-    (whole,) = fields_of(frame)
-    assert (whole.index, whole.field_of, whole.planes) == (10, None, frame.planes)
-    assert full_frame_of(whole).index == 5
+    (progressive,) = fields_of(frame)
+    assert (progressive.index, progressive.field_of, progressive.planes) == (10, None, frame.planes)
+    assert full_frame_of(progressive).index == 5
 
     fields = fields_of(frame, FieldRule(every_frame=True, top_first=True))
     assert [field.is_bottom_field for field in fields] == [False, True]
@@ -142,12 +142,12 @@ def test_a_field_has_the_colors_of_its_rows_in_the_frame(location: int) -> None:
     chroma = np.broadcast_to(ramp, (height // 2, width // 2)).copy()
     luma = np.full((height, width), 128, np.uint8)
     frame = frame_with(hw=(height, width), color=color, planes=(luma, chroma, chroma[::-1].copy()))
-    whole = region_to_rgb(frame, (0, 0, width, height))
+    full = region_to_rgb(frame, (0, 0, width, height))
 
     for parity, field in enumerate(fields_of(frame)):
-        seen = region_to_rgb(field, (0, 0, width, height // 2))
+        field_rgb = region_to_rgb(field, (0, 0, width, height // 2))
         inside = slice(3, -3)
-        np.testing.assert_allclose(seen[inside], whole[parity::2][inside], atol=1e-3)
+        np.testing.assert_allclose(field_rgb[inside], full[parity::2][inside], atol=1e-3)
 
 
 def spot(geometry: DisplayGeometry, at_xy: tuple[float, float]) -> Frame:
@@ -183,5 +183,7 @@ def test_both_fields_show_a_still_scene_at_the_same_place(
         result = view.view_to_display @ np.array([*center, 1.0])
         np.testing.assert_allclose(result, expected, atol=0.12)
         top_left = geometry.of(field).coded_to_display() @ np.array([0.0, 0.0, 1.0])
-        whole = geometry.coded_to_display() @ np.array([0.0, float(field.is_bottom_field), 1.0])
-        np.testing.assert_allclose(top_left, whole)
+        position_xy1 = geometry.coded_to_display() @ np.array(
+            [0.0, float(field.is_bottom_field), 1.0]
+        )
+        np.testing.assert_allclose(top_left, position_xy1)

@@ -55,10 +55,10 @@ def test_decoding_avi_with_b_frames_from_any_frame_gives_the_same_frames(
 ) -> None:
     path = make_clip(tmp_path / "film.avi", replace(CODECS[name], ticks=REPEATED))
     with open_source(path) as source:
-        whole = list(source)
-        for first in whole:
+        full = list(source)
+        for first in full:
             part = list(source.frames_from(first.index, first.timestamp))
-            expected = whole[first.index :]
+            expected = full[first.index :]
             assert [(frame.index, frame.timestamp, frame.duration_ticks) for frame in part] == [
                 (frame.index, frame.timestamp, frame.duration_ticks) for frame in expected
             ]

@@ -173,9 +173,9 @@ def test_images_are_oriented_by_their_tags_and_keep_them(
     coded = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     ours = np.rot90(coded[:, ::-1] if geometry.mirrored else coded, k=-geometry.quarter_turns)
     assert np.array_equal(ours, upright)
-    shown = cv2.imread(str(tmp_path / "out" / path.name), cv2.IMREAD_COLOR)
-    assert shown.shape == upright.shape
-    assert np.abs(shown.astype(int) - upright).mean() < 2
+    written = cv2.imread(str(tmp_path / "out" / path.name), cv2.IMREAD_COLOR)
+    assert written.shape == upright.shape
+    assert np.abs(written.astype(int) - upright).mean() < 2
 
 
 @pytest.mark.skipif(not hasattr(cv2, "imencodeWithMetadata"), reason="OpenCV is too old")

@@ -120,11 +120,11 @@ def test_start_counts_from_the_first_timestamp_of_a_broadcast_stream(
     run_ffmpeg("-i", plain, *codec, "-output_ts_offset", "50000", path)
 
     frames, source = read_all(path, start_seconds=1)
-    whole, _ = read_all(path)
+    full, _ = read_all(path)
 
     assert source.info.origin_seconds > 49_990
     expected = [
-        frame for frame in whole if frame.timestamp.seconds >= source.info.origin_seconds + 1
+        frame for frame in full if frame.timestamp.seconds >= source.info.origin_seconds + 1
     ]
     assert [number_of(frame) for frame in frames] == [number_of(frame) for frame in expected]
     assert len(frames) in (25, 26)
@@ -261,8 +261,8 @@ def test_columns_outside_the_crop_of_the_stream_are_removed(tmp_path: Path, suff
     run_ffmpeg("-i", plain, "-c", "copy", "-bsf:v", crop, film)
 
     whole_frames, cropped_frames = read_all(plain)[0], read_all(film)[0]
-    for whole, frame in zip(whole_frames, cropped_frames, strict=True):
-        assert np.array_equal(frame.planes[0], whole.planes[0][4:-2, 6:-10])
+    for full, frame in zip(whole_frames, cropped_frames, strict=True):
+        assert np.array_equal(frame.planes[0], full.planes[0][4:-2, 6:-10])
 
 
 @pytest.mark.parametrize("codec", ["mpeg2video", "libx264", "libx265"])

@@ -72,8 +72,8 @@ def test_segments_are_joined_without_a_seam(tmp_path: Path, codec: str, suffix: 
     dts = [packet.dts for packet in packets if packet.dts is not None]
     assert all(first < other for first, other in pairwise(dts))
     assert all(packet.pts >= packet.dts for packet in packets if packet.dts is not None)
-    shown = sorted((packet.pts or 0, packet.is_keyframe) for packet in packets)
-    assert all(shown[start][1] for start in (0, 7, 8, 21))
+    times = sorted((packet.pts or 0, packet.is_keyframe) for packet in packets)
+    assert all(times[start][1] for start in (0, 7, 8, 21))
 
 
 @pytest.mark.parametrize("codec", ["h264", "h265"])

@@ -134,8 +134,8 @@ def test_frames_that_matroska_rounds_to_one_time_are_counted(
     )
     assert message is None or any(message in note for note in notes)
     with av.open(str(tmp_path / "out.mkv")) as container:
-        shown = [packet.pts for packet in container.demux(video=0) if packet.size]
-    assert len(shown) - len(set(shown)) == (2 if message else 0)
+        presentation_times = [packet.pts for packet in container.demux(video=0) if packet.size]
+    assert len(presentation_times) - len(set(presentation_times)) == (2 if message else 0)
 
 
 def test_unevenly_spaced_frames_in_avi_are_noted(tmp_path: Path) -> None:

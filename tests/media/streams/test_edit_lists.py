@@ -77,9 +77,9 @@ def test_edits_are_kept_in_every_container(
     heard, copied = played_frames(film, "a"), played_frames(copy, "a")
     times = {packet.checksum: packet.seconds - shift for packet in copied}
     # The first and last frames are cut where the edit is not between two of them.
-    whole = [packet for packet in heard[2:-1] if packet.checksum in times]
-    assert len(whole) >= len(heard) - 5
-    assert all(abs(times[packet.checksum] - packet.seconds) <= ROUNDING for packet in whole)
+    complete = [packet for packet in heard[2:-1] if packet.checksum in times]
+    assert len(complete) >= len(heard) - 5
+    assert all(abs(times[packet.checksum] - packet.seconds) <= ROUNDING for packet in complete)
     assert copied[0].seconds - shift > heard[0].seconds - FRAME - ROUNDING
     end = heard[-1].seconds + heard[-1].duration_seconds
     assert copied[-1].seconds + copied[-1].duration_seconds - shift < end + FRAME + ROUNDING

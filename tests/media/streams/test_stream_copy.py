@@ -238,8 +238,8 @@ def test_a_time_range_has_its_audio_and_starts_at_zero(tmp_path: Path, suffix: s
     assert abs(lag_seconds(target) - lag_seconds(path)) <= Fraction(1, 1000)
     sound = packets_of(target, "audio")
     assert sound[-1].pts < Fraction(1, 2)
-    whole = {packet.data for packet in packets_of(path, "audio")}
-    assert {packet.data for packet in sound} <= whole
+    packets = {packet.data for packet in packets_of(path, "audio")}
+    assert {packet.data for packet in sound} <= packets
 
 
 def test_subtitles_and_chapters_are_trimmed_to_the_time_range(tmp_path: Path) -> None:

@@ -69,8 +69,8 @@ def test_the_component_discriminator_gives_the_output_of_training_in_inference()
 
 
 def test_every_network_is_tested_here() -> None:
-    seen = {json.loads(path.read_text())["meta"]["arch"] for path in FILES}
-    assert seen | WITHOUT_A_FILE == set(PUBLISHED)
+    tested = {json.loads(path.read_text())["meta"]["arch"] for path in FILES}
+    assert tested | WITHOUT_A_FILE == set(PUBLISHED)
 
 
 @pytest.mark.parametrize("grad", [True, False])

@@ -24,12 +24,12 @@ def small(*, spectral_norm: bool = False, norm_type: str = "in") -> MultiScaleDi
     return judge
 
 
-def plain_scores(judge: MultiScaleDiscriminator, seen: Tensor) -> list[Tensor]:
+def plain_scores(judge: MultiScaleDiscriminator, image: Tensor) -> list[Tensor]:
     """Return the scores by the formulas: convolve at full size, then average, then normalize."""
     state = judge.state_dict()
     scores: list[Tensor] = []
     for index in range(len(judge.D_pool)):
-        feat = seen
+        feat = image
         for layer in range(3):
             name = f"D_pool.{index}.model.{layer}.conv2d"
             feat = F.pad(feat, (1, 1, 1, 1), mode="reflect")
@@ -39,7 +39,7 @@ def plain_scores(judge: MultiScaleDiscriminator, seen: Tensor) -> list[Tensor]:
             feat = F.leaky_relu(feat, 0.2)
         name = f"D_pool.{index}.score_out.conv2d"
         scores.append(F.conv2d(feat, state[f"{name}.weight"], state[f"{name}.bias"]))
-        seen = F.avg_pool2d(seen, 3, stride=2, padding=1, count_include_pad=False)
+        image = F.avg_pool2d(image, 3, stride=2, padding=1, count_include_pad=False)
     return scores
 
 
@@ -47,8 +47,8 @@ def plain_scores(judge: MultiScaleDiscriminator, seen: Tensor) -> list[Tensor]:
 @pytest.mark.parametrize("side", [32, 36])
 def test_scores_equal_the_formulas(side: int) -> None:
     judge = small()
-    seen = torch.cat([picture(5, side, seed) for seed in range(2)])
-    for actual, expected in zip(judge(seen).scores, plain_scores(judge, seen), strict=True):
+    image = torch.cat([picture(5, side, seed) for seed in range(2)])
+    for actual, expected in zip(judge(image).scores, plain_scores(judge, image), strict=True):
         torch.testing.assert_close(actual, expected, atol=1e-4, rtol=1e-4)
 
 
@@ -73,13 +73,13 @@ def test_channels_are_doubled_up_to_1024() -> None:
 @pytest.mark.parametrize("spectral_norm", [False, True])
 def test_gradients_reach_every_parameter_and_the_image(spectral_norm: bool) -> None:
     judge = small(spectral_norm=spectral_norm).train()
-    seen = picture(5, 32).requires_grad_()
-    result = judge(seen)
+    image = picture(5, 32).requires_grad_()
+    result = judge(image)
     loss = sum(score.square().mean() for score in result.scores)
     assert isinstance(loss, Tensor)
     loss.backward()
-    assert seen.grad is not None
-    assert float(seen.grad.abs().sum()) > 0
+    assert image.grad is not None
+    assert float(image.grad.abs().sum()) > 0
     for key, parameter in judge.named_parameters():
         assert parameter.grad is not None, key
         if spectral_norm and "bias" not in key:

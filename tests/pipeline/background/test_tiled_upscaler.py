@@ -77,8 +77,8 @@ def test_any_size_is_enlarged_by_exactly_the_scale(
     size_hw: tuple[int, int], scale: int, share: int
 ) -> None:
     network = Watched()
-    found = upscaler(network, scale)
-    result = found.upscale(torch.rand(3, *size_hw, generator=draws()))
+    tiled = upscaler(network, scale)
+    result = tiled.upscale(torch.rand(3, *size_hw, generator=draws()))
 
     assert tuple(result.shape) == (3, scale * size_hw[0], scale * size_hw[1])
     assert network.seen[-1] == tuple(-(-side // share) for side in size_hw)
@@ -137,10 +137,10 @@ def test_the_cost_of_little_work_is_not_measured() -> None:
     background = Background(
         upscaler(network, 1), DisplayGeometry(coded_hw=(600, 700)), on_share=lambda _: None
     )
-    seen = len(network.seen)
+    calls = len(network.seen)
 
     assert background.cost(1) is None
-    assert len(network.seen) == seen
+    assert len(network.seen) == calls
 
 
 def test_the_receptive_field_of_a_compact_network_is_its_context() -> None:
@@ -148,9 +148,9 @@ def test_the_receptive_field_of_a_compact_network_is_its_context() -> None:
     result = upscaler(network, 4)
     picture = torch.rand(3, 20, 40, generator=draws())
 
-    whole = result.upscale(picture)
+    full = result.upscale(picture)
     right = result.upscale(picture[:, :, 20 - result.context_px :])
-    torch.testing.assert_close(right[:, :, 12:], whole[:, :, 80:], atol=1e-6, rtol=0)
+    torch.testing.assert_close(right[:, :, 12:], full[:, :, 80:], atol=1e-6, rtol=0)
 
 
 class Hungry(Watched):

@@ -110,11 +110,11 @@ def test_tiles_have_no_seams(
     inventive: Upscaler, monkeypatch: pytest.MonkeyPatch, pixel_format: PixelFormat
 ) -> None:
     frame = random_frame(pixel_format, (150, 171))
-    whole = upscaled(inventive, frame)
+    full = upscaled(inventive, frame)
     monkeypatch.setattr(Upscaler, "tile_side_px", 64)
     tiled = upscaled(inventive, frame)
 
-    for first, other in zip(whole.planes, tiled.planes, strict=True):
+    for first, other in zip(full.planes, tiled.planes, strict=True):
         # Sums of another order may round a last bit otherwise.
         assert np.abs(first.astype(int) - other).max() <= 1
         assert (first != other).mean() < 1e-3
@@ -198,8 +198,10 @@ def test_a_face_has_the_same_crop_in_the_enlarged_frame(
     display_h, display_w = geometry.display_hw
     face = restored(frame, geometry, face_at((display_w / 2, display_h / 2), size_px=100), gain=1.5)
     background = Background(upscaler, geometry, on_share=lambda _: None)
-    whole = RestoredFrame(frame=frame, shot=0, faces=(face,), skipped_faces=(face.aligned.face,))
-    enlarged = background.upscale(whole, keep_chroma=False)
+    restored_frame = RestoredFrame(
+        frame=frame, shot=0, faces=(face,), skipped_faces=(face.aligned.face,)
+    )
+    enlarged = background.upscale(restored_frame, keep_chroma=False)
     (moved,), (skipped,) = enlarged.faces, enlarged.skipped_faces
 
     np.testing.assert_array_equal(skipped.landmarks_xy, moved.aligned.face.landmarks_xy)
@@ -207,7 +209,7 @@ def test_a_face_has_the_same_crop_in_the_enlarged_frame(
     np.testing.assert_allclose(
         moved.aligned.face.landmarks_xy,
         2 * face.aligned.face.landmarks_xy + 0.5,
-        # Display sizes are whole: oblong pixels are stretched to the nearest one.
+        # Display sizes are whole numbers: oblong pixels are stretched to the nearest one.
         atol=1.0 if aspect != 1 else 1e-3,
     )
     assert float((moved.aligned.crop_chw - face.aligned.crop_chw).abs().max()) < 0.01

@@ -131,9 +131,9 @@ def test_landmarks_of_ffhq_are_those_of_its_images_at_any_size(tmp_path: Path) -
     path.write_text(json.dumps({"7": entry}))
     landmarks = landmarks_from_ffhq(path)
     for side in (1024, 512):
-        found = landmarks("00000/00007.png", aligned(side))
-        assert found is not None
-        np.testing.assert_allclose(found, dense(), atol=1e-6)
+        points = landmarks("00000/00007.png", aligned(side))
+        assert points is not None
+        np.testing.assert_allclose(points, dense(), atol=1e-6)
     assert landmarks("00008.png", aligned(512)) is None
     entry["image"]["face_landmarks"] = (at_1024 + 400).tolist()
     path.write_text(json.dumps({"7": entry}))

@@ -83,8 +83,8 @@ def test_faces_with_too_little_detail_are_excluded(root: Path) -> None:
 def test_boxes_lie_on_the_template_also_when_mirrored(root: Path) -> None:
     expected = component_boxes((TEMPLATE_LANDMARKS_XY + 0.5) / 4 - 0.5)
     for index in range(4):
-        found = samples(root)[index].boxes_xyxy.numpy()
-        np.testing.assert_allclose(found, expected, atol=2.5)
+        boxes = samples(root)[index].boxes_xyxy.numpy()
+        np.testing.assert_allclose(boxes, expected, atol=2.5)
 
 
 def test_a_missing_mask_has_no_labels_and_mirroring_swaps_left_and_right(root: Path) -> None:
@@ -100,9 +100,9 @@ def test_a_missing_mask_has_no_labels_and_mirroring_swaps_left_and_right(root: P
 
 def test_losses_ignore_detail_beyond_the_resolution_of_the_original() -> None:
     stripes = (torch.arange(64) % 2).float().expand(2, 3, 64, 64).contiguous()
-    seen = limit_resolution(stripes, torch.tensor([0.4, 1.0]))
-    assert float(seen[0, :, 8:-8, 8:-8].std()) < 0.1 * float(stripes[0].std())
-    assert torch.equal(seen[1], stripes[1])
+    limited = limit_resolution(stripes, torch.tensor([0.4, 1.0]))
+    assert float(limited[0, :, 8:-8, 8:-8].std()) < 0.1 * float(stripes[0].std())
+    assert torch.equal(limited[1], stripes[1])
     assert limit_resolution(stripes, torch.ones(2)) is stripes
 
 

@@ -94,17 +94,17 @@ def runs(root: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Pa
     train_all(root, folder / "one", ports)
     # Forked: to import everything twice takes longer than to train.
     fork = get_context("fork")
-    both = [
+    processes = [
         fork.Process(target=train_as, args=(rank, root, folder / "two", ports)) for rank in range(2)
     ]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        for process in both:
+        for process in processes:
             process.start()
-    for process in both:
+    for process in processes:
         process.join(timeout=300)
         process.kill()
-    assert [process.exitcode for process in both] == [0, 0]
+    assert [process.exitcode for process in processes] == [0, 0]
     return folder / "one", folder / "two"
 
 
@@ -135,10 +135,10 @@ def logged_terms(folder: Path) -> dict[str, float]:
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_two_processes_give_the_result_of_one(name: str, runs: tuple[Path, Path]) -> None:
     one, two = (read_checkpoint(folder / name / "last.pt") for folder in runs)
-    found = gradients(two)
+    actual = gradients(two)
     for key, gradient in gradients(one).items():
         largest = max(1.0, float(gradient.abs().max()))
-        torch.testing.assert_close(found[key], gradient, atol=TOLERANCE * largest, rtol=0, msg=key)
+        torch.testing.assert_close(actual[key], gradient, atol=TOLERANCE * largest, rtol=0, msg=key)
     for key, buffer in statistics(one).items():
         torch.testing.assert_close(statistics(two)[key], buffer, atol=TOLERANCE, rtol=0, msg=key)
     terms, found_terms = (logged_terms(folder / name) for folder in runs)

@@ -54,8 +54,8 @@ def mobilenet_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_vgg_taps_are_the_last_convolution_of_each_stage_before_its_activation() -> None:
     torch.manual_seed(0)
     network = Vgg19Features()
-    seen = torch.rand(1, 3, 32, 32) * 2 - 1
-    taps = network(seen)
+    image = torch.rand(1, 3, 32, 32) * 2 - 1
+    taps = network(image)
     assert [tuple(tap.shape[1:]) for tap in taps] == [
         (64, 32, 32),
         (128, 16, 16),
@@ -67,7 +67,7 @@ def test_vgg_taps_are_the_last_convolution_of_each_stage_before_its_activation()
     state = network.state_dict()
     mean = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
     deviation = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
-    feat = (seen * 0.5 + 0.5 - mean) / deviation
+    feat = (image * 0.5 + 0.5 - mean) / deviation
     for index in (0, 2):
         feat = F.relu(feat) if index else feat
         weight, bias = state[f"layers.{index}.weight"], state[f"layers.{index}.bias"]
@@ -109,10 +109,10 @@ def test_a_feature_network_is_never_trained_but_passes_gradients() -> None:
     nn.Sequential(network).train()
     assert not any(module.training for module in network.modules())
     assert not any(parameter.requires_grad for parameter in network.parameters())
-    seen = torch.rand(1, 3, 32, 32, requires_grad=True)
-    network(seen)[0].square().sum().backward()
-    assert seen.grad is not None
-    assert float(seen.grad.abs().sum()) > 0
+    image = torch.rand(1, 3, 32, 32, requires_grad=True)
+    network(image)[0].square().sum().backward()
+    assert image.grad is not None
+    assert float(image.grad.abs().sum()) > 0
 
 
 def test_vgg_is_used_if_its_file_exists(vgg_file: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -89,10 +89,10 @@ def test_gradients_reach_every_pixel_at_512_only_with_antialiasing() -> None:
 
 
 def test_mobilefacenet_gets_the_range_that_it_was_trained_on() -> None:
-    network, seen = MobileFaceNet(), list[Tensor]()
-    network.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0]))
+    network, inputs = MobileFaceNet(), list[Tensor]()
+    network.register_forward_pre_hook(lambda _, arguments: inputs.append(arguments[0]))
     MobileFaceNetIdentity(network)(torch.ones(1, 3, 128, 128))
-    torch.testing.assert_close(seen[0], torch.full((1, 3, 112, 96), (255 - 127.5) / 128))
+    torch.testing.assert_close(inputs[0], torch.full((1, 3, 112, 96), (255 - 127.5) / 128))
 
 
 def small_network(image_NCHW: Tensor) -> Tensor:

@@ -108,9 +108,9 @@ def test_both_weighted_terms_need_one_pass_per_image() -> None:
         spy, restored, target, content_weight=2, style_weight=50, layer_weights=[0.1, 1]
     )
     assert spy.asked == 2
-    seen = Spy()(restored), Spy()(target)
-    content = feature_loss(*seen, layer_weights=[0.1, 1])
-    style = style_loss(*seen, layer_weights=[0.1, 1])
+    features = Spy()(restored), Spy()(target)
+    content = feature_loss(*features, layer_weights=[0.1, 1])
+    style = style_loss(*features, layer_weights=[0.1, 1])
     torch.testing.assert_close(terms, {"perceptual": 2 * content, "style": 50 * style})
 
 

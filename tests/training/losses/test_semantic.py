@@ -34,8 +34,8 @@ def plain_loss(one: list[Tensor], other: list[Tensor], mask_NKHW: Tensor) -> Ten
         mask = F.interpolate(mask_NKHW.double(), pair[0].shape[2:], mode="nearest")
         grams: list[Tensor] = []
         for feat in pair:
-            seen = feat[:, None] * mask[:, :, None]
-            products = torch.einsum("nkchw,nkdhw->nkcd", seen, seen)
+            masked = feat[:, None] * mask[:, :, None]
+            products = torch.einsum("nkchw,nkdhw->nkcd", masked, masked)
             area = mask.sum(dim=(2, 3))[..., None, None] + 1e-8
             grams.append(products / (feat.shape[1] * area))
         total = total + (grams[0] - grams[1]).square().mean()
@@ -45,9 +45,11 @@ def plain_loss(one: list[Tensor], other: list[Tensor], mask_NKHW: Tensor) -> Ten
 def test_the_loss_is_that_of_masks_multiplied_into_features() -> None:
     one = [feature(2, 3, 16, 16), feature(2, 5, 8, 8, seed=1)]
     other = [feature(2, 3, 16, 16, seed=2), feature(2, 5, 8, 8, seed=3)]
-    seen = labels()
-    result = semantic_style_loss(one, other, seen, classes=4)
-    torch.testing.assert_close(result, plain_loss(one, other, one_hot_labels(seen, classes=4)))
+    classes_NHW = labels()
+    result = semantic_style_loss(one, other, classes_NHW, classes=4)
+    torch.testing.assert_close(
+        result, plain_loss(one, other, one_hot_labels(classes_NHW, classes=4))
+    )
 
 
 def test_absent_classes_have_no_matrix() -> None:
@@ -57,21 +59,21 @@ def test_absent_classes_have_no_matrix() -> None:
 
 
 def test_swapping_pixels_costs_nothing_within_a_region_and_something_across_regions() -> None:
-    seen = torch.zeros(1, 4, 4, dtype=torch.int64)
-    seen[:, 2:] = 1
+    classes_NHW = torch.zeros(1, 4, 4, dtype=torch.int64)
+    classes_NHW[:, 2:] = 1
     feat = feature(1, 3, 4, 4)
-    assert float(semantic_style_loss([feat.flip(3)], [feat], seen, classes=2)) < 1e-20
-    assert float(semantic_style_loss([feat.flip(2)], [feat], seen, classes=2)) > 1e-3
+    assert float(semantic_style_loss([feat.flip(3)], [feat], classes_NHW, classes=2)) < 1e-20
+    assert float(semantic_style_loss([feat.flip(2)], [feat], classes_NHW, classes=2)) > 1e-3
 
 
 def test_pixels_without_a_class_have_no_effect() -> None:
-    seen = labels()
+    classes_NHW = labels()
     first, other = feature(2, 3, 16, 16), feature(2, 3, 16, 16, seed=1)
-    changed = torch.where((seen == UNKNOWN)[:, None], first + 7, first)
+    changed = torch.where((classes_NHW == UNKNOWN)[:, None], first + 7, first)
     assert not torch.equal(changed, first)
     torch.testing.assert_close(
-        semantic_style_loss([changed], [other], seen, classes=4),
-        semantic_style_loss([first], [other], seen, classes=4),
+        semantic_style_loss([changed], [other], classes_NHW, classes=4),
+        semantic_style_loss([first], [other], classes_NHW, classes=4),
         rtol=0,
         atol=0,
     )
@@ -80,11 +82,11 @@ def test_pixels_without_a_class_have_no_effect() -> None:
 
 
 def test_gradients_equal_finite_differences_and_none_reach_the_target() -> None:
-    seen = labels(side=4, classes=2)
+    classes_NHW = labels(side=4, classes=2)
     target = feature(2, 2, 4, 4, seed=1).requires_grad_()
 
     def loss(feat: Tensor) -> Tensor:
-        return semantic_style_loss([feat], [target], seen, classes=2)
+        return semantic_style_loss([feat], [target], classes_NHW, classes=2)
 
     start = feature(2, 2, 4, 4).requires_grad_()
     assert torch.autograd.gradcheck(loss, (start,))
@@ -103,10 +105,10 @@ def test_autocast_does_not_round_the_loss() -> None:
 
 
 def test_one_hot_maps_have_a_one_per_labeled_pixel() -> None:
-    seen = labels()
-    mask = one_hot_labels(seen, classes=4)
-    torch.testing.assert_close(mask.sum(dim=1), (seen != UNKNOWN).float())
-    assert torch.equal(mask.argmax(dim=1)[0], seen[0])
+    classes_NHW = labels()
+    mask = one_hot_labels(classes_NHW, classes=4)
+    torch.testing.assert_close(mask.sum(dim=1), (classes_NHW != UNKNOWN).float())
+    assert torch.equal(mask.argmax(dim=1)[0], classes_NHW[0])
 
 
 def test_a_different_number_of_features_is_refused() -> None:

@@ -223,17 +223,17 @@ def test_windows_of_cached_faces_shift_the_boxes_of_eyes_and_mouth(
     samples = FaceDataset(replace(config.data.faces, size_px=64), seed=0)
     TeacherCache(tmp_path / "pairs", count=1, side_px=64).fill(samples, None, device=CPU)
     source = CachedFaces(tmp_path / "pairs", config.stages[0], teacher=config.teacher, device=CPU)
-    whole, windows = (
+    full, windows = (
         source.batch(RunState(step=step, steps=9, seed=0, device=CPU)) for step in (4, 5)
     )
-    assert whole.target.shape == (2, 3, 64, 64)
+    assert full.target.shape == (2, 3, 64, 64)
     assert windows.target.shape == windows.degraded.shape == (4, 3, 32, 32)
     views = {
         name: torch.cat([image, image.flip(3)])
-        for name, image in whole._asdict().items()
+        for name, image in full._asdict().items()
         if name in ("degraded", "target")
     }
-    boxes = whole.boxes_xyxy[:1]
+    boxes = full.boxes_xyxy[:1]
     mirrored = torch.cat([boxes, boxes])
     for target, degraded, box in zip(
         windows.target, windows.degraded, windows.boxes_xyxy, strict=True

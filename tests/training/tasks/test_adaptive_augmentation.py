@@ -53,12 +53,12 @@ def test_images_are_unchanged_at_p_0_and_augmented_at_the_rate_p() -> None:
 
 
 def test_processes_use_different_rows_of_the_same_draws() -> None:
-    whole = augment(IMAGES, 0.8, rng=rng(3))
+    full = augment(IMAGES, 0.8, rng=rng(3))
     parts = [
         augment(half, 0.8, rng=rng(3), context=DistributedContext(rank=rank, size=2))
         for rank, half in enumerate(IMAGES.chunk(2))
     ]
-    torch.testing.assert_close(torch.cat(parts), whole)
+    torch.testing.assert_close(torch.cat(parts), full)
 
 
 def test_gradients_reach_the_images() -> None:

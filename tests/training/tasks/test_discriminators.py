@@ -68,9 +68,9 @@ def judged(details: list[float]) -> GanBatch:
 def test_the_discriminator_scores_only_sharp_faces_and_only_inside_its_window(
     adversary: TextureDiscriminatorTrainer,
 ) -> None:
-    seen = judged([1.0, 0.5])
-    adversary.generator_terms(seen)["g_texture"].backward()
-    gradient = seen.restored.grad
+    judged_faces = judged([1.0, 0.5])
+    adversary.generator_terms(judged_faces)["g_texture"].backward()
+    gradient = judged_faces.restored.grad
     assert gradient is not None
     assert bool((gradient[0, :, 10:42, 6:38] != 0).all())
     assert float(gradient[1].abs().sum()) == 0.0
@@ -99,12 +99,12 @@ def test_processes_with_and_without_sharp_faces_have_the_same_terms(
 
 
 def test_full_faces_are_the_original_with_the_restored_window_inside() -> None:
-    seen = judged([1.0])
-    whole = seen.whole()
-    assert torch.equal(seen.window.crop(whole), seen.restored)
-    assert torch.equal(whole[..., :8, :], seen.sample.target[..., :8, :])
-    whole.sum().backward()
-    torch.testing.assert_close(seen.restored.grad, torch.ones_like(seen.restored))
+    judged_faces = judged([1.0])
+    full_faces = judged_faces.whole()
+    assert torch.equal(judged_faces.window.crop(full_faces), judged_faces.restored)
+    assert torch.equal(full_faces[..., :8, :], judged_faces.sample.target[..., :8, :])
+    full_faces.sum().backward()
+    torch.testing.assert_close(judged_faces.restored.grad, torch.ones_like(judged_faces.restored))
 
 
 def test_windows_are_drawn_everywhere_inside_the_image() -> None:

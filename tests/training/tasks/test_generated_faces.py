@@ -42,9 +42,9 @@ def config(root: Path, **changes: Any) -> RestorerConfig:
 def generated_faces(task: RestorerTask) -> GeneratedFaces:
     batches = task.batches(first_step=0, context=DistributedContext())
     next(batches)
-    found = task._generated  # pyright: ignore[reportPrivateUsage]
-    assert found is not None
-    return found
+    generated = task._generated  # pyright: ignore[reportPrivateUsage]
+    assert generated is not None
+    return generated
 
 
 def test_a_sample_is_the_image_generated_from_its_style(root: Path) -> None:

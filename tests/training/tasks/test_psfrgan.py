@@ -56,17 +56,17 @@ def inputs_of_one_step(task: PsfrganTask) -> dict[str, list[Tensor]]:
 
 
 def test_the_discriminator_gets_the_parsing_map_of_the_sharp_image(root: Path) -> None:
-    seen = inputs_of_one_step(build(root))
-    (labels,) = seen["labels"]
-    known = labels != UNKNOWN_LABEL
-    assert bool(known.any())
-    assert len(seen["discriminator"]) == 4, "fake and real, of either step"
-    for sharp in seen["discriminator"]:
-        assert torch.equal(sharp.argmax(dim=1)[known], labels[known])
-        assert torch.equal(sharp.sum(dim=1), known.float())
-    (degraded,) = seen["generator"]
+    inputs = inputs_of_one_step(build(root))
+    (labels,) = inputs["labels"]
+    labeled = labels != UNKNOWN_LABEL
+    assert bool(labeled.any())
+    assert len(inputs["discriminator"]) == 4, "fake and real, of either step"
+    for sharp in inputs["discriminator"]:
+        assert torch.equal(sharp.argmax(dim=1)[labeled], labels[labeled])
+        assert torch.equal(sharp.sum(dim=1), labeled.float())
+    (degraded,) = inputs["generator"]
     assert torch.equal(degraded.sum(dim=1), torch.ones_like(labels, dtype=torch.float32))
-    assert not torch.equal(degraded, seen["discriminator"][0])
+    assert not torch.equal(degraded, inputs["discriminator"][0])
 
 
 def test_the_style_loss_uses_the_parsing_map_of_the_sharp_image_and_its_weight(
@@ -111,8 +111,8 @@ def test_a_face_without_labels_is_parsed_from_its_sharp_image(root: Path) -> Non
 
 
 def test_without_parsing_maps_generator_and_discriminator_get_zeros(root: Path) -> None:
-    seen = inputs_of_one_step(build(root, uses_map=False))
-    assert not any(bool(tensor.any()) for tensor in seen["generator"] + seen["discriminator"])
+    inputs = inputs_of_one_step(build(root, uses_map=False))
+    assert not any(bool(tensor.any()) for tensor in inputs["generator"] + inputs["discriminator"])
 
 
 def test_pixels_are_compared_by_l1_and_l2(root: Path) -> None:

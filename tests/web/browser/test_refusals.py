@@ -11,9 +11,9 @@ Tab = Any
 
 
 def alert(tab: Tab, place: str) -> str:
-    found = tab.page.locator(f"{place} [role=alert]")
-    found.wait_for()
-    return found.inner_text()
+    alert = tab.page.locator(f"{place} [role=alert]")
+    alert.wait_for()
+    return alert.inner_text()
 
 
 def test_files_that_are_not_films_of_the_folders_are_refused(tab: Tab, films: Path) -> None:

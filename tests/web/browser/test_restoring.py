@@ -23,8 +23,8 @@ def test_an_uploaded_film_is_previewed_restored_and_downloaded(
     tab.page.locator("#preview-button").click()
     tab.page.locator("#preview .values", has_text="1 face").wait_for()
     images = "[...document.querySelectorAll('#preview .compare img')]"
-    shown = f"{images}.map((each) => [each.naturalWidth, each.naturalHeight])"
-    assert tab.page.evaluate(shown) == [[320, 240]] * 2
+    sizes = f"{images}.map((each) => [each.naturalWidth, each.naturalHeight])"
+    assert tab.page.evaluate(sizes) == [[320, 240]] * 2
     assert tab.page.evaluate(f"new Set({images}.map((each) => each.src)).size") == 2
 
     tab.page.locator("#name input, #name textarea").fill("uploaded.mkv")

@@ -175,15 +175,15 @@ class Doubtful:
         self._finds, self._sees = finds, sees
 
     def detect(self, images: Sequence[NDArray[np.uint8]]) -> list[tuple[Detection, ...]]:
-        (found,) = DETECTOR.detect(images)
-        changed = [self._finds(face, images[0]) for face in found]
+        (faces,) = DETECTOR.detect(images)
+        changed = [self._finds(face, images[0]) for face in faces]
         return [tuple(face for face in changed if face is not None)]
 
     def refine(
         self, image: NDArray[np.uint8], predictions: Sequence[Detection]
     ) -> list[Detection | None]:
-        seen = DETECTOR.refine(image, predictions)
-        return [None if face is None else self._sees(face, image) for face in seen]
+        refined = DETECTOR.refine(image, predictions)
+        return [None if face is None else self._sees(face, image) for face in refined]
 
 
 def test_a_face_that_fills_the_image_is_detected(tmp_path: Path) -> None:
@@ -215,8 +215,8 @@ def test_detections_that_a_second_check_rejects_are_excluded(tmp_path: Path) -> 
 
 
 def test_black_hair_and_a_dark_background_do_not_count_as_a_dark_face() -> None:
-    (found,) = DETECTOR.detect([photograph()])
-    points = found[0].landmarks_xy.astype(np.float64)
+    (faces,) = DETECTOR.detect([photograph()])
+    points = faces[0].landmarks_xy.astype(np.float64)
     around = photograph().copy()
     inside = np.zeros(around.shape[:2], np.uint8)
     middle = points.mean(axis=0)
@@ -267,10 +267,10 @@ def test_an_enlarged_photograph_is_recognized(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("side", [160, 256, 384])
 def test_the_spectrum_gives_the_factor_of_enlargement(side: int) -> None:
-    whole = textured()
-    small = cv2.resize(whole, (side, side), interpolation=cv2.INTER_AREA)
+    sharp = textured()
+    small = cv2.resize(sharp, (side, side), interpolation=cv2.INTER_AREA)
     back = cv2.resize(small, (512, 512), interpolation=cv2.INTER_CUBIC)
-    assert spectral_px(whole) > 480
+    assert spectral_px(sharp) > 480
     assert spectral_px(back) == pytest.approx(side, rel=0.35)
 
 
@@ -286,8 +286,8 @@ def test_the_spectrum_gives_the_factor_of_enlargement(side: int) -> None:
     ],
 )
 def test_unsuitable_faces_are_dropped_with_the_reason(reason: str, spoil) -> None:
-    (found,) = DETECTOR.detect([photograph()])
-    points = found[0].landmarks_xy.astype(np.float64)
+    (faces,) = DETECTOR.detect([photograph()])
+    points = faces[0].landmarks_xy.astype(np.float64)
     frontal = replace(CONFIG, max_yaw_ratio=0.33)
     kept, face = check_face(photograph(), points, frontal)
     assert (kept, face is not None) == ("", True)
@@ -296,8 +296,8 @@ def test_unsuitable_faces_are_dropped_with_the_reason(reason: str, spoil) -> Non
 
 def test_faces_beyond_45_degrees_are_kept_unless_a_limit_is_given() -> None:
     """MMRB is trained on poses of all kinds."""
-    (found,) = DETECTOR.detect([photograph()])
-    profile = found[0].landmarks_xy.astype(np.float64)
+    (faces,) = DETECTOR.detect([photograph()])
+    profile = faces[0].landmarks_xy.astype(np.float64)
     profile[:, 0] = profile[2, 0] - (profile[2, 0] - profile[:, 0].min()) * 0.3
     profile[2, 0] += 25
     assert yaw_ratio(profile) > 1
@@ -351,9 +351,9 @@ def test_two_processes_write_the_files_of_one_and_an_interrupted_call_resumes(
     def prepare(name: str, **options: Any) -> PrepareReport:
         return prepare_faces(photos, tmp_path / name, detector=DETECTOR, config=CONFIG, **options)
 
-    whole = prepare("one")
-    assert (whole.images, whole.kept, whole.dropped) == (5, 4, {"no face": 1})
-    assert prepare("two", processes=2) == whole
+    one_process = prepare("one")
+    assert (one_process.images, one_process.kept, one_process.dropped) == (5, 4, {"no face": 1})
+    assert prepare("two", processes=2) == one_process
     assert files_of(tmp_path / "two") == files_of(tmp_path / "one")
 
     def stop(done: int) -> None:
@@ -366,7 +366,7 @@ def test_two_processes_write_the_files_of_one_and_an_interrupted_call_resumes(
     with (tmp_path / "resumed" / "prepared.jsonl").open("a") as log:
         log.write('{"source": "2.p')  # killed while it wrote a line
     done: list[int] = []
-    assert prepare("resumed", on_image=done.append) == whole
+    assert prepare("resumed", on_image=done.append) == one_process
     assert done == [1, 2, 3]
     assert files_of(tmp_path / "resumed") == files_of(tmp_path / "one")
     with pytest.raises(ConfigError, match="prepared from another source or with other settings"):
