@@ -1,4 +1,4 @@
-"""Freed memory is kept where the C library can be told to."""
+"""Freed memory is kept if the C library has a setting for it."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Motion between small pictures: fine, turned round, and joined."""
+"""Motion between small images: fine, inverted, and chained."""
 
 import cv2
 import numpy as np

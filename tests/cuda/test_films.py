@@ -1,4 +1,4 @@
-"""Whole films on a GPU: the same bytes every time, and the same picture as on a CPU."""
+"""Films restored on a GPU: the same bytes every time, and nearly the same frames as on a CPU."""
 
 from fractions import Fraction
 from pathlib import Path

@@ -39,7 +39,7 @@ class Outcome:
         assert self.report == {}
 
     def done(self) -> "Outcome":
-        """Hold that it went well and said nothing."""
+        """Assert that the run succeeded and printed nothing."""
         assert (self.code, self.said) == (0, "")
         return self
 
@@ -60,7 +60,7 @@ class Outcome:
         return [round(frame.timestamp.seconds * 1000) for frame in self.frames()]
 
     def sound(self) -> list[bytes]:
-        """Return the packets of the output's sound."""
+        """Return the audio packets of the output."""
         return sound_of(self.output)
 
 
@@ -117,7 +117,7 @@ def frames_of(path: Path) -> list[Frame]:
 
 
 def sound_of(path: Path) -> list[bytes]:
-    """Return the packets of a film's first sound."""
+    """Return the packets of the first audio stream of a film."""
     return [packet.data for packet in packets_of(path, "audio")]
 
 

@@ -14,7 +14,7 @@ SECONDS = Fraction(2)
 
 
 def film(bench: Bench, name: str = "film.mkv", sound: str = "aac", **clip: object) -> Path:
-    """Write two seconds of film with sound."""
+    """Write two seconds of film with audio."""
     sounds = (Sound(codec=sound, seconds=SECONDS, beeps_seconds=(Fraction(1),)),)
     return bench.clip(name, ticks=tuple(range(FRAMES)), sounds=sounds, **clip)
 

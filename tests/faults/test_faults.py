@@ -1,4 +1,4 @@
-"""Faults, one row each: what is wrong, and what must happen. The table is README.md, beside."""
+"""Faults, one row each: what is wrong, and what must happen. The table is in README.md."""
 
 import importlib
 import os

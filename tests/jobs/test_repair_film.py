@@ -1,4 +1,4 @@
-"""``--repair`` through a whole run: proved by ``verify``, the same bytes when resumed."""
+"""A run with ``--repair``: confirmed by ``verify``, and the same bytes when resumed."""
 
 from fractions import Fraction
 from pathlib import Path

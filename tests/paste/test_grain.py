@@ -20,7 +20,7 @@ def noisy(sigma: float, seed: int = 0) -> np.ndarray:
 
 
 def added_to(source: np.ndarray, restored: np.ndarray, mask: np.ndarray) -> np.ndarray | None:
-    """Return the grain of gray pictures."""
+    """Return the grain of gray images."""
     gray = np.array([0.299, 0.587, 0.114], dtype=np.float32)
     pair = (cv2.merge([picture] * 3) for picture in (source, restored))
     return grain_to_add(*(np.asarray(crop, np.float32) for crop in pair), gray, mask)

@@ -25,7 +25,7 @@ POINTS = face_at((62.0, 62.0), eyes_px=32.0)
 
 
 class Unsteady(nn.Module):
-    """Sharpens, and draws lines that differ with the least change of the picture."""
+    """Sharpens, and draws lines that differ with the least change of the crop."""
 
     def forward(self, image: Tensor) -> RestorerOutput:
         drawn = 0.1 * torch.sin(4000.0 * image.mean(dim=(1, 2, 3), keepdim=True) + 40.0 * image)

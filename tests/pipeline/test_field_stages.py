@@ -39,7 +39,7 @@ FIELDS = FieldMode(rule=FieldRule())
 
 
 class OneFace:
-    """Sees the same face in every picture."""
+    """Detects the same face in every image."""
 
     has_fast_refine = True
 

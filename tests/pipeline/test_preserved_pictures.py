@@ -1,4 +1,4 @@
-"""Folders of archive pictures through the pipeline: only the face changes, and only samples."""
+"""Image sequences of archives through the pipeline: only the face changes, and only samples."""
 
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def write_png(path: Path, number: int) -> None:
 
 
 def light_of(number: int) -> dict[str, np.ndarray]:
-    """Return the face as light, with a lamp far above white beside it, and depth."""
+    """Return the face as light, with a lamp far above white next to it, and depth."""
     light = (deep_rgb(number, 16) / 65535.0) ** 2.4
     light[-40:, -40:] *= 30
     channels = {name: light[:, :, index].astype(np.float16) for index, name in enumerate("RGB")}

@@ -1,4 +1,4 @@
-"""Films through the whole pipeline: what is restored, and what must not change."""
+"""Films through the pipeline: what is restored, and what must not change."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -45,7 +45,7 @@ def restored(source: Path, name: str = "out.mkv", **settings: object) -> tuple[P
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A film with a face, B-frames and sound."""
+    """A film with a face, B-frames and audio."""
     sound = Sound(seconds=Fraction(FRAMES, 25), beeps_seconds=(Fraction(1, 5),))
     return face_clip(tmp_path_factory.mktemp("film"), sounds=(sound,))
 

@@ -1,4 +1,4 @@
-"""Faces that must not be restored, through the whole pipeline."""
+"""Faces that must not be restored, through the pipeline."""
 
 import json
 from collections.abc import Sequence
@@ -52,7 +52,7 @@ def changed(first: Frame, other: Frame) -> bool:
 
 
 class KnowingDetector:
-    """Finds the face of the first picture wherever it looks, whatever hides it."""
+    """Detects the face of the first frame in every frame, even if it is hidden."""
 
     has_fast_refine = True
 
@@ -68,7 +68,7 @@ class KnowingDetector:
 
 
 def behind_a_post(_number: int, size_hw: tuple[int, int]) -> np.ndarray:
-    """Return a picture whose face has a white post before its left eye and cheek."""
+    """Return a frame whose face has a white post before its left eye and cheek."""
     picture = face_picture(0, size_hw).copy()
     rng = np.random.default_rng(0)
     post = picture[25:210, 100:154]

@@ -23,14 +23,14 @@ def sheet_of(target: Path, *words: object, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def tiles_of(sheet: NDArray[np.uint8], columns: int) -> list[NDArray[np.uint8]]:
-    """Return the pictures of a sheet of one pair, without label and edge."""
+    """Return the images of a sheet of one pair, without label and edge."""
     width = (sheet.shape[1] - 6) // columns
     side = width - 3
     return [sheet[20 : 20 + side, index * width : index * width + side] for index in range(columns)]
 
 
 def found_in(picture: NDArray[np.uint8], tile: NDArray[np.uint8]) -> float:
-    """Return how alike a tile is to the nearest piece of a picture, enlarged alike; 1: equal.
+    """Return the similarity of a tile to the nearest region of an equally enlarged frame; 1: equal.
 
     Both at half their size, for speed.
     """

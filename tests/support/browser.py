@@ -99,7 +99,7 @@ class Tab:
         self.settle()
 
     def settle(self) -> None:
-        """Wait until pictures are decoded and what was changed is on the screen."""
+        """Wait until images are decoded and changes are on the screen."""
         self.evaluate(
             "Promise.all([...document.images].map((each) => each.decode())).then(() => "
             "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))))"

@@ -1,4 +1,4 @@
-"""Small films of a real kind: numbered pictures, flashes and beeps, any codec and clock."""
+"""Small realistic films: numbered frames, flashes and beeps, any codec and time base."""
 
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
@@ -84,7 +84,7 @@ def numbered_picture(number: int, size_hw: tuple[int, int]) -> NDArray[np.uint8]
 
 
 def number_of(frame: Frame) -> int:
-    """Read back the number of a picture, from any pixel format."""
+    """Read the number of a frame back, from any pixel format."""
     plane = frame.planes[0].astype(np.float64) / frame.pixel_format.max_value
     blocks = [
         plane[2 : _BLOCK_PX - 2, bit * _BLOCK_PX + 2 : (bit + 1) * _BLOCK_PX - 2].mean()
@@ -319,7 +319,7 @@ def first_beep_seconds(path: Path, number: int = 0) -> Fraction:
 
 
 def first_flash_seconds(path: Path) -> Fraction:
-    """Return when the picture is first white."""
+    """Return the time of the first white frame."""
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):
             if frame.to_ndarray(format="gray").mean() > 220:

@@ -13,7 +13,7 @@ FACE_SIZE_HW = (240, 320)
 
 
 def face_picture(number: int, size_hw: tuple[int, int]) -> NDArray[np.uint8]:
-    """Return a picture of the example with its number in blocks at the top left."""
+    """Return a frame of the example with its number in blocks at the top left."""
     height, width = size_hw
     pictures = example_images(24)
     source = pictures[number % len(pictures)]
@@ -41,7 +41,7 @@ def three_shots(
 
 
 def three_shot_film(path: Path, *, frames: int, stripes: range = range(6, 12)) -> Path:
-    """Write a film of three shots, with B-frames and sound."""
+    """Write a film of three shots, with B-frames and audio."""
     clip = Clip(
         size_hw=FACE_SIZE_HW,
         ticks=tuple(range(frames)),

@@ -31,7 +31,7 @@ _TEMPLATE_EYES_PX = 125.92
 
 @cache
 def example_images(count: int = 40) -> tuple[NDArray[np.uint8], ...]:
-    """Return the first pictures of the example clip: one woman, slightly turning."""
+    """Return the first frames of the example clip: one woman, slightly turning."""
     with av.open(str(EXAMPLE)) as container:
         frames = islice(container.decode(video=0), count)
         return tuple(

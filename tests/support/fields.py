@@ -1,4 +1,4 @@
-"""Films of two moments to a frame: interlaced and telecined, of a picture that moves."""
+"""Films of two fields to a frame: interlaced and telecined, of a moving scene."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -48,7 +48,7 @@ def _woven(top: int, bottom: int, size_hw: tuple[int, int]) -> NDArray[np.uint8]
 
 
 def interlaced_clip(path: Path, *, order: str = "tff", flagged: bool = True, **changes: object):
-    """Write an interlaced film, lossless unless told otherwise."""
+    """Write an interlaced film, lossless by default."""
 
     def picture(number: int, size_hw: tuple[int, int]) -> NDArray[np.uint8]:
         return interlaced_picture(number, size_hw, top_first=order == "tff")

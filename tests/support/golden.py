@@ -36,7 +36,7 @@ def filled(network: nn.Module, rule: str) -> nn.Module:
 
 
 def pictures(count: int, side: int, *, channels: int = 3) -> Tensor:
-    """Return smooth pictures ``(count, channels, side, side)`` in [-0.8, 0.8]."""
+    """Return smooth images ``(count, channels, side, side)`` in [-0.8, 0.8]."""
     return torch.cat([published.smooth_picture(channels, side, seed) for seed in range(count)])
 
 

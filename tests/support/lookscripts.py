@@ -27,7 +27,7 @@ def run_script(script: Any, *words: object, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def face_film(path: Path, frames: int = 12, **changes: object) -> Path:
-    """Write a film of the example's face, lossless unless told otherwise."""
+    """Write a film of the face of the example, lossless by default."""
     settings = {
         **LOSSLESS,
         "ticks": tuple(range(frames)),
@@ -39,7 +39,7 @@ def face_film(path: Path, frames: int = 12, **changes: object) -> Path:
 
 
 def sharpened_picture(number: int, size_hw: tuple[int, int]) -> NDArray[np.uint8]:
-    """Return the picture of the face after an unsharp mask."""
+    """Return the frame of the face after an unsharp mask."""
     picture = face_picture(number, size_hw)
     low_pass = cv2.GaussianBlur(picture, (0, 0), 2)
     return np.asarray(cv2.addWeighted(picture, 2.0, low_pass, -1.0, 0), dtype=np.uint8)

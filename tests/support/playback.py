@@ -12,7 +12,7 @@ _MICROSECOND = Fraction(1, 1_000_000)
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """One decoded frame of pictures or sound."""
+    """One decoded video or audio frame."""
 
     seconds: Fraction
     duration_seconds: Fraction
@@ -40,7 +40,7 @@ def played_frames(path: Path, kind: str, number: int = 0) -> list[Played]:
 
 
 def sound_lag_seconds(path: Path, number: int = 0) -> dict[str, Fraction]:
-    """Return how long after the first picture every decoded frame of sound comes, by checksum."""
+    """Return the time of every decoded audio frame after the first video frame, by checksum."""
     first = played_frames(path, "v")[0].seconds
     return {
         played_frame.checksum: played_frame.seconds - first

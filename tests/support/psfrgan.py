@@ -1,4 +1,4 @@
-"""PSFR-GAN's networks filled with known numbers, and written down plainly."""
+"""The networks of PSFR-GAN with fixed weights, and their formulas written plainly."""
 
 import json
 import math
@@ -46,7 +46,7 @@ def filled(network: nn.Module) -> nn.Module:
 
 
 def picture(channels: int, size: int, seed: int = 0) -> Tensor:
-    """Return a smooth ``(1, channels, size, size)`` picture in [-0.8, 0.8]."""
+    """Return a smooth ``(1, channels, size, size)`` image in [-0.8, 0.8]."""
     line = np.linspace(0, 1, size)
     y, x = np.meshgrid(line, line, indexing="ij")
     waves = [
@@ -129,7 +129,7 @@ def plain_unit(
 def plain_parser(
     state: State, image: Tensor, *, down: int, body: int, up: int, training: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """Return logits and picture by the architecture of appendix A.1, as released."""
+    """Return logits and image by the architecture of appendix A.1, as released."""
 
     def unit(name: str, feat: Tensor, scale: str = "none") -> Tensor:
         return plain_unit(state, name, feat, scale=scale, training=training)

@@ -38,7 +38,7 @@ def make_header(**changes: object) -> RecordHeader:
 
 
 def make_face(**changes: object) -> FaceRecord:
-    """Return a face whose mask is the left half of ``make_header``'s picture."""
+    """Return a face whose mask is the left half of the frame of ``make_header``."""
     face = FaceRecord(
         track=3,
         box_xyxy=(8.125, 10.0, 34.5, 42.0),

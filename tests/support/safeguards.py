@@ -1,4 +1,4 @@
-"""A face of the example in the canonical crop: sharp, covered, with eyes shut, changed."""
+"""A face of the example in the canonical crop: sharp, covered, with closed eyes, changed."""
 
 from functools import cache
 
@@ -29,7 +29,7 @@ def face_crop() -> FloatImage:
 
 
 def texture(seed: int = 0) -> FloatImage:
-    """Return ``(S, S)`` noise whose power falls with frequency as that of pictures; sigma 1."""
+    """Return ``(S, S)`` noise whose power falls with frequency as that of photographs; sigma 1."""
     rng = np.random.default_rng(seed)
     radius = np.hypot(*np.meshgrid(np.fft.fftfreq(SIDE_PX), np.fft.fftfreq(SIDE_PX)))
     spectrum = np.fft.fft2(rng.normal(size=(SIDE_PX, SIDE_PX))) / np.maximum(radius, 1e-3) ** 1.3
@@ -53,7 +53,7 @@ def covered_crop() -> FloatImage:
 
 
 def closed_eyes_crop() -> FloatImage:
-    """Return the face with both eyes shut: skin, and a dark line."""
+    """Return the face with both eyes closed: skin, and a dark line."""
     crop = face_crop().copy()
     for x in (193, 319):
         skin = crop[285:300, x - 30 : x + 30].mean(axis=(0, 1))

@@ -1,4 +1,4 @@
-"""A small web server on this machine that can be told to misbehave."""
+"""A small web server on this machine that can be set to misbehave."""
 
 import re
 from collections.abc import Generator

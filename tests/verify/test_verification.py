@@ -43,7 +43,7 @@ def rich_copy(rich: Path) -> Path:
 
 
 def pictures(folder: Path, *, count: int) -> None:
-    """Write 16-bit pictures of 96 x 48 px."""
+    """Write 16-bit images of 96 x 48 px."""
     rng = np.random.default_rng(0)
     for number in range(count):
         picture = rng.integers(0, 65536, (48, 96, 3), dtype=np.uint16)

@@ -1,4 +1,4 @@
-"""HDR's side data from source to result, and what is said where it cannot come along."""
+"""HDR side data from source to result, and the notes where it cannot be kept."""
 
 from dataclasses import replace
 from fractions import Fraction

@@ -19,7 +19,7 @@ def view_of(color: ColorTags) -> SdrView:
 
 
 def pq_of_sdr(sdr_rgb: np.ndarray) -> np.ndarray:
-    """Return BT.2020 PQ of a BT.709 picture whose white is 203 cd/m2 (BT.2408, section 5.2)."""
+    """Return BT.2020 PQ of a BT.709 image whose white is 203 cd/m2 (BT.2408, section 5.2)."""
     light = sdr_rgb.astype(np.float64) ** 2.4 @ np.linalg.inv(to_bt709(9).astype(float)).T
     return nits_to_pq((light * 203).astype(np.float32))
 

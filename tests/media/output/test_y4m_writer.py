@@ -1,4 +1,4 @@
-"""Frames to standard output: what it cannot hold is said, and nobody is waited for who left."""
+"""Frames to standard output: lost properties are noted, and a closed reader ends the writer."""
 
 import os
 from collections.abc import Generator

@@ -1,4 +1,4 @@
-"""Copied sound plays at the source's times, by the ffmpeg program's decoding of both films."""
+"""Copied audio plays at the times of the source, by the ffmpeg program's decoding of both films."""
 
 import re
 from fractions import Fraction
@@ -38,7 +38,7 @@ ROUNDING = Fraction(12, 10_000)
 
 
 def noise_film(path: Path, codec: str) -> Path:
-    """Write a film whose frames of sound all differ."""
+    """Write a film whose audio frames all differ."""
     video = "flv1" if path.suffix == ".flv" else "mpeg4"
     run_ffmpeg(
         *("-f", "lavfi", "-i", "testsrc2=s=96x48:r=25:d=1.2"),

@@ -28,7 +28,7 @@ def film_with_edits(
     sound: list[tuple[float, float]],
     codec: tuple[str, ...] = ("flac", "-frame_size", "1152"),
 ) -> Path:
-    """Write 2 s of pictures and sound; edits are (seconds shown, from where in the media)."""
+    """Write 2 s of video and audio; edits are (seconds shown, from where in the media)."""
     path = folder / "film.mp4"
     run_ffmpeg(
         *("-f", "lavfi", "-i", "testsrc2=s=96x48:r=25:d=2"),

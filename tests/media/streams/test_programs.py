@@ -23,7 +23,7 @@ def ffmpeg(*words: str | Path) -> None:
 
 
 def two_programs(folder: Path) -> Path:
-    """Write a transport stream of two programs with a video and sound each."""
+    """Write a transport stream of two programs with video and audio each."""
     sound = Sound(codec="mp2")
     films = [
         make_clip(folder / f"{width}.ts", Clip(size_hw=(48, width), sounds=(sound,)))

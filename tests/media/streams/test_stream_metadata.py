@@ -1,4 +1,4 @@
-"""Tags, flags and chapters: kept where there is a place for them, told where there is none."""
+"""Tags, flags and chapters: kept where the container can hold them, and noted where it cannot."""
 
 from pathlib import Path
 

@@ -20,7 +20,7 @@ DLIB_AGREES = 1e-2
 
 
 def sample_image(kind: str) -> NDArray[np.uint8]:
-    """Return a picture that every machine makes alike, whole numbers all the way."""
+    """Return an image that is equal on every machine, as it is computed in integers."""
     y, x = np.mgrid[0:INPUT_SIDE_PX, 0:INPUT_SIDE_PX]
     if kind == "waves":
         planes = (x * x // 37 + 3 * y, (x * y) // 23, (y * y) // 41 + 2 * x)

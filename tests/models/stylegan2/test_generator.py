@@ -132,7 +132,7 @@ def test_codes_are_normalized_before_the_mapping(generator: Generator) -> None:
 
 
 def path_length(generator: Generator, given: Tensor, direction: Tensor) -> Tensor:
-    """The length of the picture's change with the codes (StyleGAN2, section 3.2)."""
+    """The length of the change of the image with the codes (StyleGAN2, section 3.2)."""
     picture = generator.synthesize(given)
     (slope,) = torch.autograd.grad((picture * direction).sum(), given, create_graph=True)
     return slope.square().sum(dim=2).mean(dim=1).sqrt().mean()

@@ -1,4 +1,4 @@
-"""The compact network for whole pictures."""
+"""The compact network for whole images."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""The table of networks for whole pictures, and the files of the package that it names."""
+"""The table of networks for whole images, and the files of the package that it names."""
 
 from importlib.resources import files
 

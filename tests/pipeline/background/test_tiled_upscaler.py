@@ -16,7 +16,7 @@ CPU = torch.device("cpu")
 
 
 class Watched(nn.Module):
-    """Repeats pixels four times, and remembers how large the pictures were."""
+    """Repeats pixels four times, and records the sizes of the images."""
 
     def __init__(self, *, gain: float = 1.0) -> None:
         super().__init__()

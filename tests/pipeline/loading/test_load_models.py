@@ -191,7 +191,7 @@ def lite_with_ends(ends: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def shown(restorer: Restorer) -> Tensor:
-    """Return a small picture through its network."""
+    """Return the output of its network for a small image."""
     with torch.inference_mode():
         return restorer.network(pictures(1, 64)).image
 

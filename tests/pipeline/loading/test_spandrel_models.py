@@ -66,7 +66,7 @@ def plus_plus(spandrel: Any) -> Any:
 
 
 def saved(network: Any, path: Path) -> Path:
-    """Save as Lightning does: with a prefix, beside networks of the training."""
+    """Save as Lightning does: with a prefix, next to other networks of the training."""
     state = {f"vqvae.{key}": each for key, each in network.state_dict().items()}
     state["vqvae.quantize.utility_counter"] = torch.zeros(16)
     state["loss.discriminator.weight"] = torch.zeros(3)

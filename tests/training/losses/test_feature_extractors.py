@@ -1,4 +1,4 @@
-"""Feature networks: taps, files, what is said about which, and that they are never trained."""
+"""Feature networks: taps, files, log messages, and that they are never trained."""
 
 import logging
 from pathlib import Path

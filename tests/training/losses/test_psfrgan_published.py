@@ -31,7 +31,7 @@ def test_the_released_style_loss_equals_its_formula() -> None:
 
 
 def test_the_style_loss_of_the_paper_equals_its_formula() -> None:
-    """Equation 4 by hand: two classes, whose Gram matrices differ by known ones."""
+    """Equation 4 by hand: two classes, whose Gram matrices differ by known matrices."""
     feat = torch.tensor([[[[1.0, 2.0], [0.0, 1.0]], [[0.0, 1.0], [3.0, 0.0]]]])
     labels = torch.tensor([[[0, 0], [1, 1]]])
     # Class 0: [[2.5, 1], [1, 0.5]] and zeros; class 1: [[0.5, 0], [0, 4.5]] and zeros.

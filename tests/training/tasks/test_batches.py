@@ -1,4 +1,4 @@
-"""Batches of a run: who reads what, and what is said when a face cannot be read."""
+"""Batches of a run: which process reads what, and the error for a face that cannot be read."""
 
 from pathlib import Path
 from typing import Any, NoReturn

@@ -1,4 +1,4 @@
-"""Samples that the prior draws: pairs of picture and styles, each a function of its number."""
+"""Samples that the prior draws: pairs of image and styles, each a function of its index."""
 
 from pathlib import Path
 from typing import Any

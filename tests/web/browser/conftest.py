@@ -67,7 +67,7 @@ def _is_installed(name: str) -> bool:
 
 @pytest.fixture(scope="session")
 def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of films: with a face and sound, of a hostile name, and such as the stub runs."""
+    """A folder of films: with a face and audio, with a hostile name, and films for the stub."""
     folder = tmp_path_factory.mktemp("films")
     clip = Clip(
         size_hw=FACE_SIZE_HW,
