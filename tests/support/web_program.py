@@ -1,4 +1,4 @@
-"""Stands in for ``vidrestore`` as a child of the queue; the source's name selects what it does."""
+"""Stands in for ``vidrestore`` as a child of the queue; the source's name selects what it does.
 
 python web_program.py SOURCE -o OUTPUT ... --progress FILE [--resume]
 """
