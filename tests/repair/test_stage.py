@@ -105,6 +105,21 @@ def test_no_lines_are_seen_beside_strong_scratches(
     assert changed < 0.001
 
 
+def test_the_bright_rim_of_an_edge_is_no_scratch() -> None:
+    """Sharpening leaves it; here that of a door in a static shot."""
+
+    def with_door(picture: FloatArray, _index: int) -> FloatArray:
+        picture = 0.5 + 0.2 * (picture - 0.5)
+        picture[:, 120:] -= 0.3
+        picture[:, 118:120] += 0.04
+        return picture
+
+    clean = film(with_door)
+    repaired = [*repair_frames(clean, ("scratches",))]
+
+    assert all(np.array_equal(*pair) for pair in zip(lumas(clean), lumas(repaired), strict=True))
+
+
 def test_an_undamaged_film_is_left_alone() -> None:
     _, changed = shares(ALL)
 

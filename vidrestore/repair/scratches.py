@@ -55,6 +55,9 @@ class ScratchConfig:
     """The same in the frame itself, where parts of a scratch may be absent."""
     max_levels: float = 10.0
     """Stronger ridges count as this much, so that a single spot makes no scratch."""
+    max_edge_ratio: float = 6.0
+    """Maximum difference between both sides of a ridge, in units of the ridge (median over its
+    height). The bright or dark rim of an edge, which sharpening leaves, is no scratch."""
     max_scratches: int = 12
 
 
@@ -63,6 +66,8 @@ class _Ridges:
     shot: int | None
     bands: FloatArray
     """``(bands, W)``: positive at bright ridges, negative at dark ones."""
+    edges: FloatArray
+    """``(bands, W)``: the difference between both sides of each place."""
 
 
 def remove_scratches(
@@ -72,34 +77,19 @@ def remove_scratches(
 
     Buffers ``radius_frames`` later frames. Nothing crosses a shot change.
     """
-    items = (
-        (
-            tracked,
-            _Ridges(
-                shot=comparable_shot(tracked.frame, tracked.shot),
-                bands=ridges(luma_levels(tracked.frame)),
-            ),
-        )
-        for tracked in frames
-    )
+    items = ((tracked, _ridges(tracked)) for tracked in frames)
     for window in sliding_window(items, before=config.radius_frames, after=config.radius_frames):
         sides = [neighbors(window.value, side) for side in (window.before, window.after)]
         tracked = window.item
-        others = [other.bands for side in sides for other in side]
-        scratches = find_scratches(
-            window.value.bands, others, tracked.frame.coded_hw[0], config=config
-        )
+        others = [other for side in sides for other in side]
+        scratches = _find_scratches(window.value, others, tracked.frame.coded_hw[0], config)
         if scratches:
             tracked = replace(tracked, frame=remove_lines(tracked.frame, scratches))
         yield tracked
 
 
-def ridges(levels: FloatArray) -> FloatArray:
-    """Return how much brighter, or darker, each place is than both its sides: ``(bands, W)``.
-
-    Args:
-        levels: ``(H, W)`` in [0, 255].
-    """
+def _ridges(tracked: TrackedFrame) -> _Ridges:
+    levels = luma_levels(tracked.frame)
     height, width = levels.shape
     unit = _unit_px(width)
     bands = max(1, height // _BAND_ROWS)
@@ -112,7 +102,11 @@ def ridges(levels: FloatArray) -> FloatArray:
     left, right = (_shift_columns(side, sign * 4 * unit) for sign in (-1, 1))
     bright = np.maximum(0, middle - np.maximum(left, right))
     dark = np.maximum(0, np.minimum(left, right) - middle)
-    return np.asarray(bright - dark, dtype=np.float32)
+    return _Ridges(
+        shot=comparable_shot(tracked.frame, tracked.shot),
+        bands=np.asarray(bright - dark, dtype=np.float32),
+        edges=np.abs(left - right),
+    )
 
 
 def _unit_px(width: int) -> int:
@@ -132,22 +126,18 @@ def _shift_columns(rows: FloatArray, px: int) -> FloatArray:
     return rows[:, columns]
 
 
-def find_scratches(
-    current: FloatArray, others: Sequence[FloatArray], height: int, *, config: ScratchConfig
+def _find_scratches(
+    frame: _Ridges, others: Sequence[_Ridges], height: int, config: ScratchConfig
 ) -> tuple[Scratch, ...]:
-    """Return the scratches of a frame, the clearest first.
-
-    Args:
-        current: Result of ``ridges`` for the frame.
-        others: Results of ``ridges`` for its neighbors.
-        height: Height of the frame.
-        config: Thresholds.
-    """
+    """Return the scratches of a frame of height ``height``, the clearest first."""
+    current = frame.bands
     band_count, width = current.shape
     if len(others) + 1 < config.min_frames or band_count < _MIN_BANDS:
         return ()
     limit = config.max_levels
-    persistent = np.mean([np.clip(bands, -limit, limit) for bands in (current, *others)], axis=0)
+    persistent = np.mean([np.clip(each.bands, -limit, limit) for each in (frame, *others)], axis=0)
+    mean_bands = np.mean([each.bands for each in (frame, *others)], axis=0)
+    mean_edges = np.mean([each.edges for each in (frame, *others)], axis=0)
     ratios = {sign: _ratios(sign * persistent) for sign in _SIGNS}
     current_ratios = {sign: _ratios(sign * current) for sign in _SIGNS}
     rows = np.arange(band_count, dtype=np.intp)
@@ -169,9 +159,10 @@ def find_scratches(
         sign = max(paths, key=lambda sign: float((sign * persistent)[rows, paths[sign]].mean()))
         path = paths[sign]
         current_path = _refine_path(current_ratios[sign], path)
-        if (
-            current_ratios[sign][rows, current_path] >= config.min_ratio / 2
-        ).mean() >= config.min_current_height_ratio:
+        is_visible = current_ratios[sign][rows, current_path] >= config.min_ratio / 2
+        ridge, edge = (np.median(values[rows, path]) for values in (mean_bands, mean_edges))
+        is_edge = edge > config.max_edge_ratio * abs(ridge)
+        if is_visible.mean() >= config.min_current_height_ratio and not is_edge:
             scratches.append(_scratch(current_path, height, width))
         near = np.abs(columns[None] - path[:, None]) <= _ECHO_UNITS * _unit_px(width)
         for values in ratios.values():
