@@ -53,10 +53,10 @@ def _prefetched(items: Iterable[T], size: int) -> Generator[T]:
     worker = Thread(target=_produce, args=(items, ready, stop), name="read-ahead", daemon=True)
     worker.start()
     try:
-        while not isinstance(got := _next(ready), _End):
-            yield got
-        if got.error is not None:
-            raise got.error
+        while not isinstance(item := _next(ready), _End):
+            yield item
+        if item.error is not None:
+            raise item.error
     finally:
         stop.set()
         worker.join()

@@ -39,7 +39,7 @@ def assemble(job: Job, entries: list[JournalEntry], outputs: Mapping[str, Output
         MediaError: A file cannot be read, or an output cannot be written.
     """
     for kind, output in outputs.items():
-        output.assemble([[job.folder / name for name in _names(each, kind)] for each in entries])
+        output.assemble([[job.folder / name for name in _names(entry, kind)] for entry in entries])
 
 
 def write_record(

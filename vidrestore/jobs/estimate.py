@@ -113,8 +113,12 @@ def _seconds_wanted(info: VideoInfo, settings: RestoreSettings) -> Fraction | No
     """Return the length of the selected part; None if the source does not state it."""
     if info.duration_seconds is None:
         return None
-    whole = Fraction(info.duration_seconds)
-    end = whole if settings.end_seconds is None else min(whole, settings.end_seconds)
+    duration_seconds = Fraction(info.duration_seconds)
+    end = (
+        duration_seconds
+        if settings.end_seconds is None
+        else min(duration_seconds, settings.end_seconds)
+    )
     return max(Fraction(0), end - (settings.start_seconds or 0))
 
 

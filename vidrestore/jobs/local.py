@@ -96,13 +96,13 @@ class LocalVideo:
         source, selected = self._setup.source, self._setup.settings.only_tracks
         if not selected or is_standard_stream(source.info.path):
             return
-        found = 0
+        track_limit = 0
         with decoded_frames(source, stages, 0, None, seek=False) as frames:
             for frame in stages.analyze(frames):
-                found = max([found, *(face.track_id + 1 for face in frame.faces)])
-                if found > min(selected):
+                track_limit = max([track_limit, *(face.track_id + 1 for face in frame.faces)])
+                if track_limit > min(selected):
                     return
-        check_tracks(self._setup, found)
+        check_tracks(self._setup, track_limit)
 
     def _finished_segments(
         self,

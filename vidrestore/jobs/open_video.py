@@ -191,7 +191,9 @@ def check_tracks(setup: "Setup", found: int) -> None:
         MediaError: None of the tracks is there; the message says which are.
     """
     selected, path = setup.settings.only_tracks, setup.source.info.path
-    absent = [each.track for each in setup.settings.track_strengths if each.track >= found]
+    absent = [
+        strength.track for strength in setup.settings.track_strengths if strength.track >= found
+    ]
     if absent:
         names = ", ".join(map(str, absent))
         setup.notes.append(f"--track-strength: the film has no track {names}")

@@ -40,9 +40,9 @@ def check_pipes(source: Path, output: Path, settings: RestoreSettings, job: JobS
             " the pipe"
         )
     changed = [
-        each.flag
-        for each in settings_of(RestoreSettings)
-        if each.name in _OF_ENCODER and getattr(settings, each.name) != each.default
+        setting.flag
+        for setting in settings_of(RestoreSettings)
+        if setting.name in _OF_ENCODER and getattr(settings, setting.name) != setting.default
     ]
     if changed:
         raise ConfigError(

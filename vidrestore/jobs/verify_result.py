@@ -30,12 +30,12 @@ def verify_result(
         )
 
     evidence = [] if settings.record is None else [settings.record]
-    found = verify(source, output, evidence_paths=evidence, on_frames=show)
-    changed = [check.name for check in found.checks if check.result == "changed"]
+    verification = verify(source, output, evidence_paths=evidence, on_frames=show)
+    changed = [check.name for check in verification.checks if check.result == "changed"]
     if changed:
         raise VerificationError(
             f"{output}: changed beside the faces: {', '.join(changed)}; the output and the record "
             "are kept, and vidrestore verify shows the differences"
         )
-    count = sum(check.result == "kept" for check in found.checks)
+    count = sum(check.result == "kept" for check in verification.checks)
     return f"verified: nothing else changed ({count} checks passed)"

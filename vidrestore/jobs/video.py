@@ -109,19 +109,19 @@ class Video:
             background = setup.background()
             stages = setup.stages(background)
             geometry = stages.geometry if background is None else background.geometry
-            found = False
+            has_frames = False
             with closing(finished_frames(setup.source, stages, stages.analyze)) as finished:
-                for each in finished:
-                    found = True
+                for restored in finished:
+                    has_frames = True
                     yield OutputFrame(
-                        frame=each.frame,
-                        source=each.source,
+                        frame=restored.frame,
+                        source=restored.source,
                         geometry=geometry,
-                        shot=each.shot,
-                        faces=each.faces,
-                        is_monochrome=each.is_monochrome,
+                        shot=restored.shot,
+                        faces=restored.faces,
+                        is_monochrome=restored.is_monochrome,
                     )
-            if not found:
+            if not has_frames:
                 raise no_frame_error(setup.source.info, self.settings)
 
 

@@ -141,8 +141,10 @@ def _deinterlace(source: Source, finding: _FieldFinding, *, double_rate: bool) -
     if not (finding.flagged or rule.every_frame):
         return FieldPlan(source=source, notes=(f"{finding}: nothing was deinterlaced",))
     film = DeinterlacedSource(source, rule, twice=double_rate)
-    made = "one frame per field, at twice the rate" if double_rate else "one frame per two fields"
-    return FieldPlan(source=film, notes=(f"{finding}: deinterlaced by bwdif, {made}",))
+    frames_made = (
+        "one frame per field, at twice the rate" if double_rate else "one frame per two fields"
+    )
+    return FieldPlan(source=film, notes=(f"{finding}: deinterlaced by bwdif, {frames_made}",))
 
 
 def _undo_pulldown(source: Source, finding: _FieldFinding, deinterlace: Deinterlace) -> FieldPlan:
@@ -158,8 +160,8 @@ def _undo_pulldown(source: Source, finding: _FieldFinding, deinterlace: Deinterl
         notes.append("3:2 pulldown is not seen in a sample of the film; check the result")
     if deinterlace == "keep":
         return FieldPlan(source=film, mode=FieldMode(rule=FieldRule()), notes=tuple(notes))
-    whole = DeinterlacedSource(film, rule, twice=False)
-    return FieldPlan(source=whole, notes=tuple(notes))
+    deinterlaced = DeinterlacedSource(film, rule, twice=False)
+    return FieldPlan(source=deinterlaced, notes=tuple(notes))
 
 
 def _order_text(order: FieldOrder) -> str:

@@ -142,7 +142,8 @@ def jitter_px(before: FaceRecord, face: FaceRecord, after: FaceRecord, *, smooth
     if radius == 0:
         return float("nan")
     three = [
-        each.points_xy if smoothed else each.points_measured_xy for each in (before, face, after)
+        neighbor.points_xy if smoothed else neighbor.points_measured_xy
+        for neighbor in (before, face, after)
     ]
     jumps = [
         math.hypot(x0 - 2 * x1 + x2, y0 - 2 * y1 + y2)

@@ -25,10 +25,10 @@ def parse_track_strengths(text: str) -> tuple[TrackStrength, ...]:
         ValueError: The text holds something else.
     """
     parts = [re.fullmatch(r"([0-9]{1,9})=(\d+(?:\.\d*)?|\.\d+)", part) for part in text.split(",")]
-    found = [TrackStrength(int(part[1]), float(part[2])) for part in parts if part is not None]
-    if len(found) < len(parts):
+    strengths = [TrackStrength(int(part[1]), float(part[2])) for part in parts if part is not None]
+    if len(strengths) < len(parts):
         raise ValueError(f"{text!r} is not a track with its strength; use 3=0.5, or 3=0.5,7=0")
-    return tuple(found)
+    return tuple(strengths)
 
 
 def check_track_strengths(strengths: Sequence[TrackStrength]) -> None:

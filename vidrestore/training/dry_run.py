@@ -88,8 +88,8 @@ def dry_run(config: RunConfig, *, device: str = "auto") -> DryRun:
     return DryRun(
         parameters={
             name: (
-                sum(each.numel() for each in state.network.parameters()),
-                sum(each.numel() for _, each in state.trained_parameters()),
+                sum(parameter.numel() for parameter in state.network.parameters()),
+                sum(parameter.numel() for _, parameter in state.trained_parameters()),
             )
             for name, state in task.train_states.items()
         },

@@ -212,15 +212,15 @@ def compute_fid(
     """
     try:
         sharp = reference or vector_statistics(results.vectors.get("original", []))
-        found = {name: vector_statistics(results.vectors.get(name, [])) for name in _UNPAIRED}
+        statistics = {name: vector_statistics(results.vectors.get(name, [])) for name in _UNPAIRED}
     except ValueError as error:
         raise ConfigError(f"FID: {error}") from error
-    if sharp.mean.shape != found["input"].mean.shape:
+    if sharp.mean.shape != statistics["input"].mean.shape:
         raise ConfigError(
             f"FID: the reference has {len(sharp.mean)} features, this network gives "
-            f"{len(found['input'].mean)}"
+            f"{len(statistics['input'].mean)}"
         )
-    return {name: {"fid": frechet_distance(each, sharp)} for name, each in found.items()}
+    return {name: {"fid": frechet_distance(each, sharp)} for name, each in statistics.items()}
 
 
 def measure_clip(

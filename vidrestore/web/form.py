@@ -106,9 +106,9 @@ class Form:
         """
         choices = {"model": tuple(model_names), "background": UPSCALER_NAMES}
         self.fields = tuple(
-            Field(setting=each, choices=choices.get(each.name, _choices(each)))
-            for each in settings_of(RestoreSettings)
-            if not each.option.per_run
+            Field(setting=setting, choices=choices.get(setting.name, _choices(setting)))
+            for setting in settings_of(RestoreSettings)
+            if not setting.option.per_run
         )
         self.first = tuple(
             field for name in FIRST_NAMES for field in self.fields if field.name == name

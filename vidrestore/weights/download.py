@@ -154,12 +154,14 @@ class _Transfer:
         self._check_response(response)
         total = response.length
         if response.status == 206:
-            got = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.getheader("Content-Range", ""))
-            if got is None or int(got[1]) != offset:
+            match = re.fullmatch(
+                r"bytes (\d+)-\d+/(\d+|\*)", response.getheader("Content-Range", "")
+            )
+            if match is None or int(match[1]) != offset:
                 self._file.truncate(0)
                 raise _RetryableError("the server sends another range than requested")
-            if got[2] != "*":
-                total = int(got[2])
+            if match[2] != "*":
+                total = int(match[2])
             elif total is not None:
                 total += offset
         elif offset:

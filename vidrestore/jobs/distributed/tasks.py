@@ -107,7 +107,7 @@ def analyze_video(
         )
         return AnalysisBatch(frames=tuple(frames), state=state)
 
-    known = (each for each, _ in read_frames(spec.folder, first_byte, before.journal_bytes))
+    known = (frame for frame, _ in read_frames(spec.folder, first_byte, before.journal_bytes))
     new = iter(()) if before.is_analyzed else _new_frames(video, before)
     for frame in chain(known, new):
         frames.append(frame)
@@ -213,7 +213,7 @@ def _restored_frames(
     """Yield the restored frames of a segment."""
     stages = video.stages
     logged = read_frames(video.spec.folder, planned.first_byte, planned.end_byte)
-    analysis = [each for each, _ in logged]
+    analysis = [frame for frame, _ in logged]
     first = analysis[0]
     ticks = first.ticks if first.index else None
     finished = finished_frames(

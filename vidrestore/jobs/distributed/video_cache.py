@@ -77,7 +77,7 @@ def _reused_stages(setup: Setup, spec: VideoSpec, last: OpenVideo | None) -> Sta
     # A background is loaded for the geometry of its video.
     if last is None or last.spec.run != spec.run or setup.settings.background is not None:
         return None
-    own, theirs = (only_affecting(each.settings, "bytes") for each in (setup, last.setup))
+    own, theirs = (only_affecting(opened.settings, "bytes") for opened in (setup, last.setup))
     if own != theirs:
         return None
     return replace(

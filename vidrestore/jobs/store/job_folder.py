@@ -176,7 +176,7 @@ def _change(
     if stored.get(FORMAT) != fingerprint.get(FORMAT):
         return _other_version(folder, target)
     names = sorted({*stored, *fingerprint})
-    name = next(each for each in names if stored.get(each) != fingerprint.get(each))
+    name = next(key for key in names if stored.get(key) != fingerprint.get(key))
     old, new = stored.get(name, "nothing"), fingerprint.get(name, "nothing")
     return MediaError(
         f"{target}: cannot be resumed, because {name} was {old} and is now {new}; restore the old "

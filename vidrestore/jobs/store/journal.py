@@ -123,7 +123,7 @@ def _read_state(line: Mapping[str, Any], end_byte: int, content: JournalContent)
     content.published |= {(device, inode) for device, inode in line["published"]}
     if line["segment"] is not None:
         values: dict[str, Any] = {**line["segment"], "state": content.state}
-        values["files"] = tuple(SegmentFile(**each) for each in values["files"])
+        values["files"] = tuple(SegmentFile(**fields) for fields in values["files"])
         content.entries[values["segment"]] = JournalEntry(**values)
 
 

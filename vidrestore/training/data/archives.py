@@ -92,7 +92,7 @@ def _tar_index(archive: Path) -> Mapping[str, tuple[int, int]]:
     are read in random order.
     """
     with tarfile.open(archive, "r:") as file:
-        return {each.name: (each.offset_data, each.size) for each in file if each.isreg()}
+        return {member.name: (member.offset_data, member.size) for member in file if member.isreg()}
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:

@@ -142,8 +142,10 @@ def run_task(
             if logger is not None:
                 logger.add(terms, step=step)
                 # On a GPU the terms are fetched once a line: until then they would be waited for.
-                shown = fetched(terms) if logs or not optimizer_step.defers_checks else {}
-                on_progress(TrainingProgress(stage="training", step=step, steps=steps, terms=shown))
+                fetched_terms = fetched(terms) if logs or not optimizer_step.defers_checks else {}
+                on_progress(
+                    TrainingProgress(stage="training", step=step, steps=steps, terms=fetched_terms)
+                )
                 if logs:
                     logger.write(step=step)
                 is_best = False

@@ -107,11 +107,11 @@ class OptimizerStep:
         Raises:
             NonFiniteLossError: A term or a gradient was not finite since the last call.
         """
-        found = [name for name, count in self._not_finite.items() if float(count)]
+        names = [name for name, count in self._not_finite.items() if float(count)]
         self._not_finite.clear()
-        if found:
+        if names:
             raise NonFiniteLossError(
-                f"before step {step}: {found[0]} was not finite; lower the learning rates"
+                f"before step {step}: {names[0]} was not finite; lower the learning rates"
             )
 
     def _note(self, name: str, is_finite: Tensor) -> Tensor:

@@ -187,10 +187,10 @@ def own_device(device: str) -> torch.device:
                 f"{torch.cuda.device_count()}; start fewer by --nproc-per-node"
             )
         device = f"cuda:{local}"
-    found = resolve_device(device)
-    if found.type == "cuda":
-        torch.cuda.set_device(found)
-    return found
+    resolved = resolve_device(device)
+    if resolved.type == "cuda":
+        torch.cuda.set_device(resolved)
+    return resolved
 
 
 def _validator(config: RunConfig, task: Task) -> Validator | None:

@@ -243,7 +243,7 @@ class RestorerTask(FaceTask):
         degraded, target = batch.degraded, batch.target
         if restored.shape != target.shape:
             side = restored.shape[-1]
-            degraded, target = (F.adaptive_avg_pool2d(each, side) for each in (degraded, target))
+            degraded, target = (F.adaptive_avg_pool2d(image, side) for image in (degraded, target))
         scores = {
             "l1_input": float(l1_loss(degraded, target)),
             "l1": float(l1_loss(restored, target)),

@@ -64,7 +64,7 @@ def preview_html(token: str, frames: Sequence[Mapping[str, Any]]) -> str:
         token: Of the folder of images.
         frames: As ``PreviewFrame.to_json``.
     """
-    shown = [
+    entries = [
         {
             "before": f"previews/{token}/{frame['before']}",
             "after": f"previews/{token}/{frame['after']}",
@@ -76,7 +76,7 @@ def preview_html(token: str, frames: Sequence[Mapping[str, Any]]) -> str:
         }
         for frame in frames
     ]
-    data = escape(json.dumps(shown))
+    data = escape(json.dumps(entries))
     return f'<div class="vr-viewer" data-name="preview" data-frames="{data}"></div>'
 
 
@@ -132,20 +132,20 @@ def result_html(job: QueuedJob, copy_state: str) -> str:
         job: A job that is done.
         copy_state: As of ``ViewingCopies.request``; empty for what is no film.
     """
-    shown = f"<p>The result is <code>{escape(str(job.output))}</code>.</p>"
+    html = f"<p>The result is <code>{escape(str(job.output))}</code>.</p>"
     if copy_state == "ready":
-        shown += (
+        html += (
             f'<video controls preload=metadata src="jobs/{job.id}/view"></video>'
             "<p>Left: the source. Right: the result, with its sound.</p>"
         )
     elif copy_state == "making":
-        shown += '<p role="status">The film of both side by side is being made …</p>'
+        html += '<p role="status">The film of both side by side is being made …</p>'
     elif copy_state:
-        shown += error_html(f"no film of both side by side: {copy_state}")
+        html += error_html(f"no film of both side by side: {copy_state}")
     elif job.output.suffix.lower() in _SHOWN_IMAGES:
-        shown += f'<img src="jobs/{job.id}/result" alt="the result">'
+        html += f'<img src="jobs/{job.id}/result" alt="the result">'
     if job.review.is_file():
-        shown += (
+        html += (
             "<details class=vr-faces><summary>Look at every face, and change how strongly it is "
             f'restored</summary><iframe src="jobs/{job.id}/review" title="review page" '
             'loading=lazy sandbox="allow-scripts allow-downloads"></iframe></details>'
@@ -156,7 +156,7 @@ def result_html(job: QueuedJob, copy_state: str) -> str:
     anchors = "".join(
         f'<a href="jobs/{job.id}/{kind}"{more}>{text}</a>' for kind, text, more in links
     )
-    return f'<div class="vr-result">{shown}<p class=vr-links>{anchors}</p></div>'
+    return f'<div class="vr-result">{html}<p class=vr-links>{anchors}</p></div>'
 
 
 def _faces(count: int) -> str:

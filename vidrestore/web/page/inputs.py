@@ -34,7 +34,7 @@ class FormInputs:
     @property
     def components(self) -> list[Any]:
         """The components of all inputs."""
-        return [component for each in self.inputs for component in each.components]
+        return [component for field_input in self.inputs for component in field_input.components]
 
     def add(self, gradio: Any, fields: Sequence[Field], slider_starts: dict[str, float]) -> None:
         """Make the components of some fields, where the page is being built.
@@ -51,18 +51,18 @@ class FormInputs:
         """Return the values of all fields by name, from those of all components."""
         remaining = iter(values)
         raw: dict[str, RawValue] = {}
-        for each in self.inputs:
+        for field_input in self.inputs:
             value = next(remaining)
-            is_own = each.own is not None and next(remaining)
-            raw[each.field.name] = None if is_own else value
+            is_own = field_input.own is not None and next(remaining)
+            raw[field_input.field.name] = None if is_own else value
         return raw
 
     def shown(self, gradio: Any, raw: dict[str, RawValue]) -> list[Any]:
         """Return the updates of all components that show some values."""
         updates: list[Any] = []
-        for each in self.inputs:
-            value = raw[each.field.name]
-            if each.own is None:
+        for field_input in self.inputs:
+            value = raw[field_input.field.name]
+            if field_input.own is None:
                 updates.append(gradio.update(value="" if value is None else value))
             else:
                 is_own = value is None

@@ -102,7 +102,9 @@ class _PageBuilder:
                 with gr.Column(min_width=240):
                     gr.HTML(profile_html(name, profile), padding=False)
                     self._profiles[name] = gr.Button(f"Use {name}", elem_id=f"profile-{name}")
-        own_detail = next((each["detail"] for each in self._services.models if each["detail"]), 0.5)
+        own_detail = next(
+            (entry["detail"] for entry in self._services.models if entry["detail"]), 0.5
+        )
         starts = {"detail": own_detail}
         with gr.Row(elem_classes="vr-settings"), gr.Column():
             self._inputs.add(gr, form.first, starts)
@@ -264,10 +266,10 @@ class _PageBuilder:
         gr, choices = self._gr, self._handlers.choices()
         selected = self._handlers.selected(job_id)
         view = self._handlers.job_view(selected)
-        known = [list(each) for each in choices]
-        is_gone = job_id is not None and job_id not in [each[1] for each in known]
+        known = [list(entry) for entry in choices]
+        is_gone = job_id is not None and job_id not in [entry[1] for entry in known]
         jobs = gr.skip()
-        if known != [list(each) for each in shown_jobs]:
+        if known != [list(entry) for entry in shown_jobs]:
             jobs = gr.update(choices=choices, **({"value": None} if is_gone else {}))
         state = None if selected is None or selected.id != job_id else selected.state
         buttons = [gr.update(interactive=state in _ENABLED[action]) for action in self._actions]

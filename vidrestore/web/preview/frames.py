@@ -69,11 +69,11 @@ def preview_frames(
     first_seconds = Fraction(round(1000 * seconds) - 1, 1000)
     if info.kind != "picture":
         rate = info.average_rate or _FALLBACK_RATE
-        shown = min(count, MAX_FRAMES)
+        frame_count = min(count, MAX_FRAMES)
         start = max(Fraction(0), first_seconds - _MARGIN_FRAMES / rate)
-        end = first_seconds + (shown + _MARGIN_FRAMES) / rate
+        end = first_seconds + (frame_count + _MARGIN_FRAMES) / rate
         # A batch is padded: with no more faces than frames, a larger one would take longer.
-        batch_size = settings.batch_size or shown + 2 * _MARGIN_FRAMES
+        batch_size = settings.batch_size or frame_count + 2 * _MARGIN_FRAMES
         settings = replace(settings, start_seconds=start, end_seconds=end, batch_size=batch_size)
     settings = replace(settings, verify=False, only_tracks=(), track_strengths=())
     film = vidrestore.open(path, settings=settings)

@@ -45,8 +45,8 @@ class PreviewStore:
         with self._mutex:
             self._tokens.append(token)
             old, self._tokens = self._tokens[:-_KEPT], self._tokens[-_KEPT:]
-        for each in old:
-            shutil.rmtree(self._folder / each, ignore_errors=True)
+        for folder in old:
+            shutil.rmtree(self._folder / folder, ignore_errors=True)
         return token, self._folder / token
 
     def image(self, token: str, name: str) -> Path | None:

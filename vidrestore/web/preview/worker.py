@@ -30,7 +30,7 @@ def model_list() -> list[dict[str, Any]]:
             with bundled_file(spec.packaged_file) as path:
                 if default_position(read_metadata(path), path) is not None:
                     detail = DEFAULT_DETAIL
-        is_here = all(cache.find(each) is not None for each in spec.download_names.values())
+        is_here = all(cache.find(name) is not None for name in spec.download_names.values())
         models.append({"name": name, "license": spec.license, "detail": detail, "is_here": is_here})
     for name in SPANDREL_MODELS:
         is_here = cache.find(name) is not None

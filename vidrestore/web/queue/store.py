@@ -156,7 +156,7 @@ class JobQueue:
             others = [other for other in self._jobs.values() if other.id != job_id]
             ahead = [other for other in others if other.state != "waiting"]
             behind = [other for other in others if other.state == "waiting"]
-            self._change({each.id: each for each in (*ahead, job, *behind)})
+            self._change({entry.id: entry for entry in (*ahead, job, *behind)})
 
     def next_waiting(self) -> QueuedJob | None:
         """Return the job to restore next."""
@@ -196,7 +196,7 @@ class JobQueue:
             values = json.loads(path.read_text(encoding="utf-8"))
             if values["format"] != _FORMAT:
                 raise ValueError(f"format {values['format']}")
-            return [QueuedJob.from_json(each) for each in values["jobs"]]
+            return [QueuedJob.from_json(entry) for entry in values["jobs"]]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ConfigError(
                 f"{path}: is not a queue that this version can read ({error}); move it away to "
