@@ -50,7 +50,7 @@ def test_a_result_that_differs_outside_the_faces_is_an_error(
 ) -> None:
     film, other = make("film.mkv", FRAMES), make("other.mkv", FRAMES - 1)
 
-    with pytest.raises(VerificationError, match=r"other\.mkv: changed beside the faces: frames"):
+    with pytest.raises(VerificationError, match=r"other\.mkv: changed outside the faces: frames"):
         verify_result(film, other, RestoreSettings(), lambda _progress: None)
 
 

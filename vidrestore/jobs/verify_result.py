@@ -34,7 +34,7 @@ def verify_result(
     changed = [check.name for check in verification.checks if check.result == "changed"]
     if changed:
         raise VerificationError(
-            f"{output}: changed beside the faces: {', '.join(changed)}; the output and the record "
+            f"{output}: changed outside the faces: {', '.join(changed)}; the output and the record "
             "are kept, and vidrestore verify shows the differences"
         )
     count = sum(check.result == "kept" for check in verification.checks)
