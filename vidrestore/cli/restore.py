@@ -38,6 +38,7 @@ Other commands (vidrestore COMMAND --help):
   profiles                  list the profiles and what they set
   weights list              list the checkpoints that can be downloaded
   completions SHELL         print a script that completes options in a shell
+  tune FILM -o WEIGHTS      adapt the restorer to a film or a person
   train CONFIG              train a network"""
 
 
