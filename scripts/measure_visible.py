@@ -69,7 +69,7 @@ def measure(
     last = None if frames is None else first_frame + frames
     landmarks: list[Landmarks] = []
     pairs = islice(paired_frames(before, after), first_frame, last)
-    runs = _runs(before, after, _detected(before, after, pairs, detector, landmarks), detector)
+    runs = _runs(before, after, _detected(before, after, pairs, detector, landmarks))
     first = next(runs, None)
     if first is None:
         frames_text = f"from frame {first_frame} on" if frames is None else f"in {frames} frames"
@@ -86,18 +86,24 @@ def _detected(
     pairs: Iterable[tuple[Frame, Frame]],
     detector: Detector,
     landmarks: list[Landmarks],
-) -> Iterator[tuple[Frame, Frame]]:
-    """Yield the pairs; append ``(2, 5, 2)`` landmarks of the largest face of each, NaN if none."""
+) -> Iterator[tuple[tuple[Frame, Frame], Detection | None]]:
+    """Yield every pair with the largest face of the source, and append landmarks to ``landmarks``.
+
+    These are ``(2, 5, 2)``, of the largest face of each frame; NaN if there is none.
+    """
     scale_yx = np.divide(before.geometry.display_hw, after.geometry.display_hw)
     for pair in pairs:
+        largest = [
+            next(iter(faces_in(frame, film.geometry, detector)), None)
+            for film, frame in zip((before, after), pair, strict=True)
+        ]
         face_landmarks = np.full((2, 5, 2), np.nan)
-        for index, (film, frame) in enumerate(zip((before, after), pair, strict=True)):
-            faces = faces_in(frame, film.geometry, detector)
-            if faces:
-                face_landmarks[index] = faces[0].landmarks_xy
+        for index, face in enumerate(largest):
+            if face is not None:
+                face_landmarks[index] = face.landmarks_xy
         face_landmarks[1] *= scale_yx[::-1]
         landmarks.append(face_landmarks)
-        yield pair
+        yield pair, largest[0]
 
 
 def _jitter_ratio(landmarks_T252: Landmarks) -> float:
@@ -113,13 +119,14 @@ def _jitter_ratio(landmarks_T252: Landmarks) -> float:
 
 
 def _runs(
-    before: Film, after: Film, pairs: Iterator[tuple[Frame, Frame]], detector: Detector
+    before: Film,
+    after: Film,
+    detected: Iterator[tuple[tuple[Frame, Frame], Detection | None]],
 ) -> Iterator[tuple[FloatArray, FloatArray]]:
     """Yield ``(T, h, w)`` luma before and after of the largest face, run by run."""
-    for first in pairs:
-        faces = faces_in(first[0], before.geometry, detector)
-        run = chain([first], islice(pairs, RUN_FRAMES - 1))
-        lumas = [_lumas(before, after, pair, faces[0]) for pair in run if faces]
+    for first, face in detected:
+        run = chain([first], (pair for pair, _ in islice(detected, RUN_FRAMES - 1)))
+        lumas = [_lumas(before, after, pair, face) for pair in run if face is not None]
         if not lumas:
             continue
         # Both are compared at the size of the larger one, as on a screen.

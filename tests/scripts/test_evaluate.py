@@ -15,13 +15,18 @@ from torchvision.models import mobilenet_v2
 evaluate: Any = load_script(ROOT / "scripts" / "evaluate.py")
 
 
-def test_the_feature_distance_has_a_column_of_its_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    faces = tmp_path / "faces"
+def folder_of_one_face(folder: Path) -> Path:
+    faces = folder / "faces"
     faces.mkdir()
     crop = cv2.resize(example_images(1)[0][100:356, 200:456], (512, 512))
     assert cv2.imwrite(str(faces / "face.png"), crop[:, :, ::-1])
+    return faces
+
+
+def test_the_feature_distance_has_a_column_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    faces = folder_of_one_face(tmp_path)
     torch.manual_seed(0)
     torch.save(mobilenet_v2(weights=None).state_dict(), tmp_path / "mobilenet.pth")
     words = ["--data", faces, "--degradation", "none", "--json", tmp_path / "x.json"]
@@ -48,10 +53,7 @@ def test_the_feature_distance_has_a_column_of_its_own(
 def test_faces_without_originals_get_fewer_metrics_and_a_table_names_count_and_seed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    faces = tmp_path / "faces"
-    faces.mkdir()
-    crop = cv2.resize(example_images(1)[0][100:356, 200:456], (512, 512))
-    assert cv2.imwrite(str(faces / "face.png"), crop[:, :, ::-1])
+    faces = folder_of_one_face(tmp_path)
     report = tmp_path / "x.json"
     words = ["evaluate.py", "--data", faces, "--json", report]
     monkeypatch.setattr(sys, "argv", [*map(str, words), "--no-reference"])

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from torch import Tensor
 
+from vidrestore.restore.luma import luma_hw, luma_of_crop
 from vidrestore.restore.settings import TemporalConfig
 from vidrestore.restore.temporal_denoise import denoise_clip
 from vidrestore.safeguard.image_quality import effective_resolution_px
@@ -129,8 +130,7 @@ class MeasuredDegradation(PerFrameDegradation):
 
 
 def _luma_levels(crop_chw: Tensor) -> FloatArray:
-    image_hwc = np.ascontiguousarray(crop_chw.permute(1, 2, 0).numpy(), dtype=np.float32)
-    return np.asarray(cv2.cvtColor(image_hwc, cv2.COLOR_RGB2GRAY), dtype=np.float32) * 255
+    return luma_of_crop(crop_chw) * np.float32(255)
 
 
 def _reduced(luma_hw: FloatArray, side_px: int) -> FloatArray:
@@ -138,5 +138,4 @@ def _reduced(luma_hw: FloatArray, side_px: int) -> FloatArray:
 
 
 def _gray(image_hwc: FloatArray) -> FloatArray:
-    gray_hw = cv2.cvtColor(image_hwc, cv2.COLOR_RGB2GRAY)
-    return np.asarray(cv2.merge([gray_hw] * 3), dtype=np.float32)
+    return np.asarray(cv2.merge([luma_hw(image_hwc)] * 3), dtype=np.float32)

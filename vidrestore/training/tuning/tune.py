@@ -1,8 +1,7 @@
 """Tunes the packaged restorer to a film: faces in, weights out, or a refusal."""
 
 import tempfile
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -119,10 +118,11 @@ def tune(
     recipe = MeasuredRecipe(quality=quality)
     held_out, trained = faces[::_HELD_OUT_RATIO], _all_but_every(faces, _HELD_OUT_RATIO)
     meter = IdentityMeter(packaged_dlib_resnet(), device=device)
-    lite, position = build_lite().eval().to(device), _default_position()
+    weights, position = _packaged_weights((*_COMPARED_DETAILS, 1.0))
+    lite = build_lite().eval().to(device)
 
     def scores_at(detail: float) -> TuneScores:
-        load_state(lite, _packaged_weights(detail), target)
+        load_state(lite, weights[detail], target)
         return score_faces(lite, held_out, recipe, meter=meter, seed=config.seed)
 
     def show(step: int, loss: float) -> None:
@@ -131,7 +131,7 @@ def tune(
         )
 
     untuned = [scores_at(detail) for detail in _COMPARED_DETAILS]
-    start = _packaged_weights(DEFAULT_DETAIL)
+    start = weights[DEFAULT_DETAIL]
     load_state(lite, start, target)
     tune_last_layers(lite, trained, recipe, config=config, on_step=show)
     after = score_faces(lite, held_out, recipe, meter=meter, seed=config.seed)
@@ -158,29 +158,20 @@ def tune(
         "recipe": "vidrestore tune",
         "steps": str(config.steps),
     }
-    ends = [_moved(_packaged_weights(detail), change) for detail in (0.0, 1.0)]
+    ends = [_moved(weights[detail], change) for detail in (0.0, 1.0)]
     save_weights(pack(*ends), target, metadata | interpolation_metadata(position))
     return report
 
 
-@contextmanager
-def _packaged_file() -> Generator[Path]:
+def _packaged_weights(details: Sequence[float]) -> tuple[dict[float, dict[str, Tensor]], float]:
+    """Return the weights of ``lite`` at some values of ``--detail``, and its default position."""
     file = restorer_spec("lite").packaged_file
     if file is None:
         raise ConfigError("lite has no packaged weights to start from")
     with bundled_file(file) as path:
-        yield path
-
-
-def _packaged_weights(detail: float) -> dict[str, Tensor]:
-    with _packaged_file() as path:
-        return read_weights(path, detail=detail).state
-
-
-def _default_position() -> float:
-    with _packaged_file() as path:
+        weights = {detail: read_weights(path, detail=detail).state for detail in details}
         position = default_position(read_metadata(path), path)
-    return 1.0 if position is None else position
+    return weights, 1.0 if position is None else position
 
 
 def _moved(state: Mapping[str, Tensor], change: Mapping[str, Tensor]) -> dict[str, Tensor]:
