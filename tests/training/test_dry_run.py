@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from support.runs import small_config, write_faces
+from support.runs import small_config, stylegan2, write_faces
 
 from vidrestore.errors import ConfigError
 from vidrestore.training.dry_run import DryRun, dry_run
@@ -28,6 +28,14 @@ def test_a_dry_run_reports_the_cost_of_a_run(
     assert costs.peak_bytes > 2**20
     assert costs.step_seconds > 0
     assert not any((tmp_path / "here").iterdir())
+
+
+def test_penalties_that_differentiate_twice_are_counted(tmp_path: Path) -> None:
+    root, flops = write_faces(tmp_path), list[int]()
+    for path_weight in (0.0, 2.0):
+        task = stylegan2(root) | {"path_weight": path_weight}
+        flops.append(dry_run(small_config("stylegan2", root, stylegan2=task)).step_flops)
+    assert flops[1] > 1.05 * flops[0] > 0
 
 
 def test_costs_are_formatted_as_text() -> None:
