@@ -34,7 +34,7 @@ def test_coinciding_points_are_refused() -> None:
         fit_similarity(np.ones((5, 2)), np.zeros((5, 2)))
 
 
-def test_composing_with_the_inverse_changes_nothing() -> None:
+def test_a_transform_composed_with_its_inverse_is_the_identity() -> None:
     affine = similarity(scale=0.3, angle=1.1, shift=(5.0, 6.0))
     np.testing.assert_allclose(
         compose_affines(affine, invert_affine(affine)), np.eye(2, 3), atol=1e-12

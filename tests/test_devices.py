@@ -164,7 +164,7 @@ def test_a_step_that_fails_for_another_reason_is_not_retried() -> None:
     assert runs == [1]
 
 
-def test_float32_on_a_gpu_is_not_rounded_to_tf32_and_sums_in_one_order() -> None:
+def test_float32_on_a_gpu_is_exact_and_deterministic() -> None:
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
     before = cudnn.allow_tf32, matmul.allow_tf32, cudnn.benchmark, cudnn.deterministic
     try:

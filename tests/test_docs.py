@@ -415,7 +415,7 @@ def test_the_diagram_has_the_names_of_the_values() -> None:
     assert all(hasattr(vidrestore.types, name) for name in named)
 
 
-def test_names_in_the_guides_of_development_exist_in_the_named_files() -> None:
+def test_names_in_the_development_guides_exist_in_the_files_they_name() -> None:
     text = (ROOT / "docs" / "development.md").read_text("utf-8")
     guides = text.split("\n## Add a ", 1)[1].split("\n## Scripts", 1)[0]
     checked = 0

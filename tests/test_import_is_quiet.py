@@ -26,7 +26,7 @@ def run_python(
     )
 
 
-def test_importing_the_package_loads_no_library() -> None:
+def test_importing_the_package_loads_no_heavy_library() -> None:
     code = """
 import sys
 import vidrestore, vidrestore.errors, vidrestore.progress, vidrestore.devices
@@ -79,7 +79,9 @@ print(int(code), sorted({"torch", "cv2", "av", "OpenImageIO", "scipy", "rich"} &
         ("batch . -o x --codec prores --preset fast", 2, "unknown preset 'fast'"),
     ],
 )
-def test_a_refusal_loads_no_library(tmp_path: Path, words: str, code: int, message: str) -> None:
+def test_refusing_a_source_loads_no_heavy_library(
+    tmp_path: Path, words: str, code: int, message: str
+) -> None:
     (tmp_path / "film.mp4").write_bytes(b"not opened")
 
     done = run_python(REFUSED, *words.split(), folder=tmp_path)
@@ -100,7 +102,7 @@ def test_a_file_that_is_not_a_film_is_refused_without_torch(tmp_path: Path, comm
     assert "notes.mp4" in done.stderr
 
 
-def test_settings_load_no_library() -> None:
+def test_settings_load_no_heavy_library() -> None:
     code = """
 import sys
 from vidrestore import JobSettings, RestoreSettings

@@ -30,7 +30,7 @@ def error_px(flow: NDArray[np.float32], expected_xy: tuple[float, float]) -> flo
     return float(np.linalg.norm(flow[INNER] - np.array(expected_xy), axis=2).mean())
 
 
-def test_a_fine_flow_is_right_to_a_tenth_of_a_pixel_where_a_quick_one_is_not() -> None:
+def test_fine_flow_is_accurate_to_a_tenth_of_a_pixel_where_quick_flow_is_not() -> None:
     first, second = face_moved(0, 0), face_moved(1.4, -0.7, grow=1.03)
     y, x = np.mgrid[0:SIDE_PX, 0:SIDE_PX].astype(np.float32)
     middle = SIDE_PX / 2
@@ -50,7 +50,7 @@ def test_an_inverse_flow_returns_to_the_start() -> None:
     assert error_px(fine_flow(second, first), (-2.0, -1.0)) < 0.15
 
 
-def test_chained_flows_lead_to_the_last_image() -> None:
+def test_chained_flows_reach_the_last_image() -> None:
     first, second, third = (face_moved(1.5 * k, -0.5 * k) for k in range(3))
     path = chain_flows(fine_flow(first, second), fine_flow(second, third))
     assert error_px(path, (3.0, -1.0)) < 0.15

@@ -49,7 +49,7 @@ def test_one_channel_keeps_its_shape() -> None:
 
 
 @pytest.mark.parametrize("scale", [2.3, 1.0, 0.95])
-def test_both_implementations_agree(scale: float) -> None:
+def test_opencv_and_torch_warp_alike(scale: float) -> None:
     picture = smooth_picture(48, 64)
     moving = affine(scale, (4.2, -3.7), angle=0.2)
     cubic = scale < 1.2
@@ -67,7 +67,7 @@ def test_other_devices_average_the_same_areas_as_opencv(target_hw: tuple[int, in
 
 
 @pytest.mark.cuda
-def test_a_gpu_warps_like_a_cpu(cuda: torch.device) -> None:
+def test_gpu_and_cpu_warp_alike(cuda: torch.device) -> None:
     picture = smooth_picture(90, 120)
     for scale in (2.3, 1.0, 0.4):
         moving = affine(scale, (4.2, -3.7), angle=0.2)

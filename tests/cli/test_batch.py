@@ -84,7 +84,7 @@ def test_a_batch_that_cannot_start_is_a_one_line_error(
     )
 
 
-def test_without_a_terminal_lines_name_the_film() -> None:
+def test_without_a_terminal_progress_lines_name_the_film() -> None:
     seconds, stream = [0.0], io.StringIO()
     display = LogBatch(stream, lambda: seconds[0])
     display.show(told(1, workers=2))

@@ -74,14 +74,16 @@ def shell(
         ("vidrestore completions z", {"zsh"}),
     ],
 )
-def test_a_shell_offers_the_expected_words(
+def test_each_shell_completes_the_expected_words(
     shell: str, tmp_path: Path, line: str, expected: set[str]
 ) -> None:
     assert offered(shell, tmp_path, line.split()) - {""} == expected
 
 
 @pytest.mark.parametrize("name", ["bash", "zsh", "fish"])
-def test_every_option_is_in_the_script(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_completion_script_has_every_option(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     main(["completions", name])
     text = capsys.readouterr().out
 

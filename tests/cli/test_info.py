@@ -158,7 +158,7 @@ def test_an_unreadable_file_is_a_one_line_error(
     assert capfd.readouterr() == ("", "error: absent.mkv: no such file or folder; check the name\n")
 
 
-def test_info_of_the_packaged_model_has_license_option_and_model_card(
+def test_info_on_the_packaged_model_prints_license_option_and_model_card(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     assert main(["info", "lite"]) == 0
@@ -172,7 +172,7 @@ def test_info_of_the_packaged_model_has_license_option_and_model_card(
     assert out.endswith("\n\n" + card.read_text(encoding="utf-8").rstrip() + "\n")
 
 
-def test_info_of_weights_with_two_ends_has_default_and_origin(
+def test_info_on_weights_with_two_ends_prints_default_detail_and_origin(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     metadata = {**interpolation_metadata(0.4), "recipe": "here.toml, there.toml", "steps": "7, 9"}
@@ -192,7 +192,7 @@ def test_info_of_weights_with_two_ends_has_default_and_origin(
 
 
 @pytest.mark.parametrize("name", ["psfrgan", "codeformer"])
-def test_info_of_a_published_model_names_the_files_to_fetch(
+def test_info_on_a_published_model_names_the_files_to_fetch(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("VIDRESTORE_WEIGHTS", str(tmp_path))
@@ -207,7 +207,7 @@ def test_info_of_a_published_model_names_the_files_to_fetch(
     assert output["license"] == WEIGHTS[name].license
 
 
-def test_a_file_named_like_a_model_is_a_file(
+def test_info_treats_an_existing_file_named_like_a_model_as_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)

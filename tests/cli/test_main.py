@@ -81,7 +81,7 @@ def raising(error: BaseException) -> Callable[[], None]:
     return act
 
 
-def test_success_is_code_0_and_a_summary_on_stderr(
+def test_success_exits_with_0_and_prints_a_summary_on_stderr(
     fake: FakePipeline, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["film.mp4", "-o", "out.mp4"]) == ExitCode.OK
@@ -112,7 +112,7 @@ def test_quiet_success_prints_nothing(
         (MemoryError(), "error: not enough memory; try a smaller --batch-size, or --device cpu"),
     ],
 )
-def test_an_expected_error_is_one_line_and_code_1(
+def test_an_expected_error_prints_one_line_and_exits_with_1(
     fake: FakePipeline, error: Exception, line: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     fake.act = raising(error)
@@ -154,7 +154,7 @@ def test_an_unexpected_error_keeps_its_traceback(fake: FakePipeline) -> None:
         ["weights", "steal"],
     ],
 )
-def test_a_usage_error_is_code_2(
+def test_a_usage_error_exits_with_2(
     fake: FakePipeline, argv: list[str], capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert main(argv) == ExitCode.USAGE
@@ -230,14 +230,14 @@ def test_a_value_out_of_range_is_a_usage_error_with_option_and_range(
         ("--batch-size", ("1", "64")),
     ],
 )
-def test_the_ends_of_a_range_are_valid(
+def test_values_at_both_ends_of_a_range_are_valid(
     fake: FakePipeline, option: str, values: tuple[str, ...]
 ) -> None:
     for value in values:
         assert main(["film.mp4", "-o", "out.mp4", "--quiet", option, value]) == ExitCode.OK
 
 
-def test_a_missing_source_is_code_1_and_one_line(
+def test_a_missing_source_prints_one_line_and_exits_with_1(
     fake: FakePipeline, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["absent.mp4", "-o", "out.mp4"]) == ExitCode.FAILED
@@ -348,7 +348,7 @@ def test_an_unwritable_report_is_refused_before_restoring(
     assert (tmp_path / "there.json").read_text() == "something of the user's"
 
 
-def test_a_keyboard_interrupt_is_code_130_and_one_line(
+def test_a_keyboard_interrupt_prints_one_line_and_exits_with_130(
     fake: FakePipeline, capfd: pytest.CaptureFixture[str]
 ) -> None:
     fake.act = raising(KeyboardInterrupt())
@@ -373,13 +373,15 @@ def test_the_version_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     "argv", [["--help"], *([command, "--help"] for command in ("info", "weights", "train"))]
 )
-def test_help_is_code_0(argv: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+def test_help_exits_with_0(argv: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     assert main(argv) == ExitCode.OK
     assert "usage: vidrestore" in capfd.readouterr().out
 
 
 @pytest.mark.parametrize("words", [[], ["batch"], ["info"], ["review"], ["train"], ["verify"]])
-def test_no_help_text_contains_none(words: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+def test_no_help_text_contains_the_word_none(
+    words: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
     assert main([*words, "--help"]) == ExitCode.OK
     assert "None" not in capfd.readouterr().out
 
@@ -482,7 +484,7 @@ def test_python_m_runs_the_command() -> None:
     assert (out, err, process.returncode) == (f"vidrestore {__version__}\n", "", 0)
 
 
-def test_the_wait_policy_of_threads_is_set_before_torch_is_loaded() -> None:
+def test_the_openmp_wait_policy_is_set_before_torch_is_loaded() -> None:
     code = """
 import os, sys
 import vidrestore.cli

@@ -157,7 +157,7 @@ def test_field_flags_and_color_range_are_kept(
     assert "each field was restored separately" in done.err
 
 
-def test_a_pipe_gives_the_frames_of_a_file(
+def test_a_pipe_and_a_file_give_the_same_frames(
     vidrestore: Command, face_film: Path, tmp_path: Path
 ) -> None:
     whole, piped = tmp_path / "whole.mkv", tmp_path / "piped.mkv"
@@ -284,7 +284,9 @@ def started(*words: str, folder: Path) -> "subprocess.Popen[bytes]":
     )
 
 
-def test_a_closed_reader_ends_the_command_without_an_error(face_film: Path, tmp_path: Path) -> None:
+def test_closing_the_reader_ends_the_command_without_an_error(
+    face_film: Path, tmp_path: Path
+) -> None:
     with started(str(face_film), "-o", "-", folder=tmp_path) as process:
         assert process.stdout is not None
         assert process.stderr is not None

@@ -7,7 +7,7 @@ from vidrestore.cli.exit_codes import ExitCode
 from vidrestore.settings import PROFILES
 
 
-def test_the_list_says_what_each_profile_sets(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_profile_list_shows_what_each_profile_sets(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["profiles"]) == ExitCode.OK
     text = capsys.readouterr().out
 

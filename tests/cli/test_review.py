@@ -35,7 +35,7 @@ def words_of(files: ReviewFiles, *more: str) -> list[str]:
     return ["review", *named, "-o", str(files.page), *more]
 
 
-def test_a_page_is_written_from_source_result_and_record(
+def test_review_writes_a_page_from_source_result_and_record(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     files = review_files(tmp_path)
@@ -67,7 +67,7 @@ def test_an_existing_page_is_replaced_only_on_request(
 
 
 @pytest.mark.parametrize("name", ["source.mkv", "result.mkv", "record.jsonl"])
-def test_the_page_does_not_replace_its_inputs(tmp_path: Path, name: str) -> None:
+def test_the_page_never_overwrites_source_result_or_record(tmp_path: Path, name: str) -> None:
     files = review_files(tmp_path)
     before = (tmp_path / name).read_bytes()
 
@@ -159,7 +159,7 @@ def test_an_unwritable_review_is_refused_before_restoring(
     assert not (tmp_path / "out.mkv").exists()
 
 
-def test_the_command_of_a_track_has_the_settings_of_the_run() -> None:
+def test_the_command_for_a_track_repeats_the_settings_of_the_run() -> None:
     settings = RestoreSettings(
         model="a net.pth",
         strength=0.75,
@@ -189,7 +189,7 @@ def test_the_command_of_a_track_has_the_settings_of_the_run() -> None:
     assert plain_settings(result) == kept
 
 
-def test_the_command_of_a_track_is_not_changed_by_a_project_file(tmp_path: Path) -> None:
+def test_a_project_file_does_not_change_the_command_for_a_track(tmp_path: Path) -> None:
     (tmp_path / "vidrestore.toml").write_text('profile = "archive"\nstrength = 0.5')
 
     words = rerun_command(plain_settings(RestoreSettings()), tmp_path / "a.mkv", Path("b.mkv"))(1)
@@ -198,7 +198,7 @@ def test_the_command_of_a_track_is_not_changed_by_a_project_file(tmp_path: Path)
     assert arguments.typed == RestoreSettings(only_tracks=(1,))
 
 
-def test_the_command_of_a_track_replaces_no_file_of_the_run() -> None:
+def test_the_command_for_a_track_overwrites_no_file_of_the_run() -> None:
     files = {setting.name for setting in settings_of(RestoreSettings) if setting.type is Path}
     settings = {name: f"{name}.file" for name in files} | {"overwrite": True}
 
@@ -208,13 +208,13 @@ def test_the_command_of_a_track_replaces_no_file_of_the_run() -> None:
     assert words == ["vidrestore", "a.mkv", "-o", "b.track1.mkv", "--only-track", "1"]
 
 
-def test_settings_of_another_version_are_left_out_of_the_command() -> None:
+def test_settings_this_version_does_not_know_are_left_out_of_the_command() -> None:
     words = rerun_command({"sparkle": 3, "strength": 0.5}, Path("a.mkv"), Path("b"))(1)
 
     assert words == ["vidrestore", "a.mkv", "-o", "b.track1", "--strength=0.5", "--only-track", "1"]
 
 
-def test_the_command_of_a_film_can_have_other_track_strengths() -> None:
+def test_the_command_for_a_film_can_set_new_track_strengths() -> None:
     settings = RestoreSettings(
         strength=0.75, only_tracks=(1, 2), track_strengths=parse_track_strengths("1=0.5")
     )

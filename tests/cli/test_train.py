@@ -67,7 +67,7 @@ def raising(error: BaseException) -> Callable[[], None]:
     return act
 
 
-def test_the_arguments_are_passed_to_the_run(fake: FakeTraining) -> None:
+def test_train_passes_its_arguments_to_the_run(fake: FakeTraining) -> None:
     settings = ["--set", "steps=7", "--set", "parser.adam.lr=0.5"]
     assert main(["train", "small.toml", "here", *settings, "--device", "cpu"]) == ExitCode.OK
 
@@ -93,7 +93,7 @@ def test_a_dry_run_prints_costs_and_creates_no_folder(
     assert not Path("runs").exists()
 
 
-def test_without_a_folder_the_run_is_named_like_its_config(fake: FakeTraining) -> None:
+def test_a_run_without_a_folder_is_named_after_its_config(fake: FakeTraining) -> None:
     assert main(["train", "small.toml"]) == ExitCode.OK
     assert fake.calls[0]["folder"] == Path("runs/small")
     assert Path("runs/small").is_dir()
@@ -194,7 +194,7 @@ def test_only_the_first_of_many_processes_prints_progress(
     assert capfd.readouterr() == ("", "error: process 2: net.pth: refused\n")
 
 
-def test_lines_have_progress_speed_and_time_left() -> None:
+def test_training_lines_show_progress_speed_and_time_left() -> None:
     clock = [0.0]
     stream = io.StringIO()
     lines = TrainingLines(stream, lambda: clock[0])
@@ -218,7 +218,7 @@ def test_printed_losses_are_moving_averages() -> None:
     assert [line.rpartition(", ")[2] for line in stream.getvalue().splitlines()] == ["a 1", "a 1.1"]
 
 
-def test_scores_of_input_and_output_are_a_pair() -> None:
+def test_scores_of_input_and_output_are_printed_as_a_pair() -> None:
     scores = {"l1": 0.1, "input/psnr": 21.987654, "output/psnr": 23.1, "input/x": 1.0}
     assert scores_line(9, scores) == "step 9: l1 0.1, psnr 21.99 -> 23.1, input/x 1"
 
@@ -228,7 +228,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_a_terminal_shows_a_bar_and_lasting_scores(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_shows_a_bar_and_keeps_the_scores(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     monkeypatch.setattr("sys.stderr", cast("TextIO", terminal))
     monkeypatch.setenv("TERM", "xterm")

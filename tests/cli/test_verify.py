@@ -44,7 +44,7 @@ def test_a_damaged_result_lists_the_changes_and_returns_1(
     assert lines[-1].endswith("r.mkv: changed: frames")
 
 
-def test_json_has_the_same_values(
+def test_verify_json_has_the_values_of_the_table(
     film: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     result = restored_copy(film, tmp_path / "r.mkv", partial(without, indexes=(5,)))

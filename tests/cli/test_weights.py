@@ -69,7 +69,7 @@ def test_a_fetched_checkpoint_is_listed_and_verified_and_its_license_printed(
     assert capfd.readouterr().out.startswith("net: good")
 
 
-def test_a_license_is_printed_once_and_later_if_quiet_suppressed_it(
+def test_a_license_is_printed_once_or_later_if_quiet_suppressed_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     notice = "warning: net: net.pth is licensed by the Tests (MIT): not for commercial use\n"
@@ -83,7 +83,7 @@ def test_a_license_is_printed_once_and_later_if_quiet_suppressed_it(
     assert capfd.readouterr() == (f"{folder / 'net.pth'}\n", "")
 
 
-def test_partial_downloads_and_files_of_wrong_size_are_listed(
+def test_the_list_marks_partial_downloads_and_files_of_the_wrong_size(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     offer("http://127.0.0.1:1/net.pth", monkeypatch)
@@ -119,6 +119,8 @@ def test_a_failed_download_is_a_one_line_error(
     assert err.count("\n") == 1
 
 
-def test_verifying_an_empty_folder_says_so(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_verifying_an_empty_weights_folder_says_it_is_empty(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     assert main(["weights", "verify"]) == 0
     assert capfd.readouterr().out == f"no checkpoints in {folder}\n"

@@ -27,12 +27,12 @@ def luma(path: Path) -> np.ndarray:
         return np.stack([np.asarray(frame.planes[0], dtype=np.float32) for frame in source])
 
 
-def test_two_runs_give_the_same_bytes(cuda: torch.device, tmp_path: Path) -> None:
+def test_two_gpu_runs_give_the_same_bytes(cuda: torch.device, tmp_path: Path) -> None:
     first, other = (restored(tmp_path, name, device="cuda") for name in ("one", "other"))
     assert first.read_bytes() == other.read_bytes()
 
 
-def test_a_film_looks_as_restored_on_a_cpu(cuda: torch.device, tmp_path: Path) -> None:
+def test_gpu_and_cpu_restore_a_film_alike(cuda: torch.device, tmp_path: Path) -> None:
     gpu, cpu = (
         luma(restored(tmp_path, device, device=device, precision="fp32"))
         for device in ("cuda", "cpu")

@@ -42,11 +42,11 @@ def batch(count: int) -> Tensor:
     return torch.stack([crops()[index % len(crops())] for index in range(count)])
 
 
-def test_the_first_gpu_is_chosen(cuda: torch.device) -> None:
+def test_auto_chooses_the_first_gpu(cuda: torch.device) -> None:
     assert resolve_device("auto") == cuda
 
 
-def test_a_gpu_is_described_by_model_and_cudnn(cuda: torch.device) -> None:
+def test_a_gpu_description_has_its_model_and_cudnn_version(cuda: torch.device) -> None:
     assert torch.cuda.get_device_name(cuda) in describe_device(cuda)
     assert "cuDNN" in describe_device(cuda)
 
@@ -54,14 +54,16 @@ def test_a_gpu_is_described_by_model_and_cudnn(cuda: torch.device) -> None:
 @pytest.mark.parametrize(
     ("precision", "least_db"), [("fp32", 80.0), ("bf16", 40.0), ("fp16", 50.0), ("auto", 40.0)]
 )
-def test_lite_restores_as_on_a_cpu(cuda: torch.device, precision: str, least_db: float) -> None:
+def test_lite_gives_the_same_result_on_gpu_and_cpu(
+    cuda: torch.device, precision: str, least_db: float
+) -> None:
     expected = lite(CPU, torch.float32).restore_images(batch(2))
     result = lite(cuda, resolve_precision(precision, cuda)).restore_images(batch(2).to(cuda))
     assert psnr_db(result, expected) > least_db
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
-def test_a_batch_gives_the_same_bytes_again(cuda: torch.device, dtype: torch.dtype) -> None:
+def test_running_a_batch_twice_gives_the_same_bytes(cuda: torch.device, dtype: torch.dtype) -> None:
     images = batch(4).to(cuda)
     restorer = lite(cuda, dtype)
     assert torch.equal(restorer.restore_images(images), restorer.restore_images(images))
@@ -77,7 +79,7 @@ def test_a_crop_does_not_depend_on_the_others_in_its_batch(cuda: torch.device) -
 
 
 @pytest.mark.parametrize("count", [1, 3, 16, 33])
-def test_batches_of_any_size_agree(cuda: torch.device, count: int) -> None:
+def test_batches_of_every_size_give_the_same_result(cuda: torch.device, count: int) -> None:
     restorer = lite(cuda, torch.float32)
     single = restorer.restore_images(batch(1).to(cuda))[0]
     assert psnr_db(restorer.restore_images(batch(count).to(cuda))[0], single) > 90
@@ -100,7 +102,7 @@ class Large(nn.Module):
         return RestorerOutput(image=image.half() * 60000 * 60000)
 
 
-def test_an_overflow_is_an_error_that_says_what_to_do(cuda: torch.device) -> None:
+def test_an_fp16_overflow_raises_an_error_that_says_what_to_do(cuda: torch.device) -> None:
     spec = RestorerSpec(build=Large, crop_size_px=512, license="none")
     restorer = Restorer(Large(), spec, device=cuda, dtype=torch.float16)
     with pytest.raises(DeviceError, match="overflows in float16; use --precision fp32"):
@@ -124,7 +126,7 @@ def test_batches_shrink_when_memory_runs_out(cuda: torch.device) -> None:
     torch.testing.assert_close(result.cpu(), batch(7))
 
 
-def test_the_error_of_a_full_gpu_is_recognized(cuda: torch.device) -> None:
+def test_the_out_of_memory_error_of_a_gpu_is_recognized(cuda: torch.device) -> None:
     with pytest.raises(RuntimeError) as caught:
         torch.empty(1 << 50, dtype=torch.uint8, device=cuda)
     assert out_of_memory(caught.value)
@@ -153,7 +155,7 @@ def test_a_step_that_never_fits_is_an_error(cuda: torch.device) -> None:
 
 
 @pytest.mark.parametrize("scale", [1, 2])
-def test_an_upscaler_enlarges_as_on_a_cpu(cuda: torch.device, scale: int) -> None:
+def test_an_upscaler_gives_the_same_result_on_gpu_and_cpu(cuda: torch.device, scale: int) -> None:
     image = crops()[0][:, :96, :120].contiguous()
 
     def loaded(device: torch.device) -> Upscaler:

@@ -41,7 +41,7 @@ def mean_difference(result: Tensor, expected: Tensor) -> float:
 
 @pytest.mark.parametrize("sharp", [False, True])
 @pytest.mark.parametrize("scale", [2.3, 1.0, 0.95, 0.7, 0.3])
-def test_an_image_is_warped_as_on_a_cpu(cuda: torch.device, scale: float, sharp: bool) -> None:
+def test_gpu_and_cpu_warp_an_image_alike(cuda: torch.device, scale: float, sharp: bool) -> None:
     image = crops()[0]
     expected = warp_image(image, mapping(scale), (200, 180), sharp=sharp)
     result = warp_image(image.to(cuda), mapping(scale), (200, 180), sharp=sharp)
@@ -50,7 +50,7 @@ def test_an_image_is_warped_as_on_a_cpu(cuda: torch.device, scale: float, sharp:
 
 
 @pytest.mark.parametrize("target_hw", [(256, 256), (128, 128), (370, 365), (31, 77), (1, 1)])
-def test_areas_are_averaged_as_on_a_cpu(cuda: torch.device, target_hw: tuple[int, int]) -> None:
+def test_gpu_and_cpu_average_areas_alike(cuda: torch.device, target_hw: tuple[int, int]) -> None:
     image = crops()[0]
     result = average_areas(image.to(cuda), target_hw).cpu()
     torch.testing.assert_close(result, average_areas(image, target_hw), atol=5e-4, rtol=0)
@@ -59,7 +59,7 @@ def test_areas_are_averaged_as_on_a_cpu(cuda: torch.device, target_hw: tuple[int
 @pytest.mark.parametrize(
     "pixel_format", [YUV420, YUV444, YUV420P10], ids=lambda pixel_format: pixel_format.name
 )
-def test_a_face_is_aligned_as_on_a_cpu(cuda: torch.device, pixel_format: PixelFormat) -> None:
+def test_gpu_and_cpu_align_a_face_alike(cuda: torch.device, pixel_format: PixelFormat) -> None:
     frame, geometry = random_frame(pixel_format, HW), DisplayGeometry(coded_hw=HW)
     face = face_at((90, 70), size_px=110, angle=0.3)
     expected = align_face(frame, geometry, face, device=CPU)
@@ -69,17 +69,17 @@ def test_a_face_is_aligned_as_on_a_cpu(cuda: torch.device, pixel_format: PixelFo
     assert mean_difference(result.crop_chw, expected.crop_chw) < 0.002
 
 
-def test_a_thumbnail_equals_that_of_a_cpu(cuda: torch.device) -> None:
+def test_gpu_and_cpu_make_the_same_thumbnail(cuda: torch.device) -> None:
     expected, result = make_thumbnail(crops()[0]), make_thumbnail(crops()[0].to(cuda))
     np.testing.assert_allclose(result.rgb_hwc, expected.rgb_hwc, atol=5e-4)
 
 
-def test_luma_is_read_as_on_a_cpu(cuda: torch.device) -> None:
+def test_gpu_and_cpu_read_the_same_luma(cuda: torch.device) -> None:
     expected, result = crop_luma(crops()[0]), crop_luma(crops()[0].to(cuda))
     np.testing.assert_allclose(result, expected, atol=0.01)
 
 
-def test_a_clip_is_denoised_as_on_a_cpu(cuda: torch.device) -> None:
+def test_gpu_and_cpu_denoise_a_clip_alike(cuda: torch.device) -> None:
     config = TemporalConfig()
     expected = list(denoise_clip(crops(), config=config))
     results = list(denoise_clip([crop.to(cuda) for crop in crops()], config=config))
@@ -87,7 +87,7 @@ def test_a_clip_is_denoised_as_on_a_cpu(cuda: torch.device) -> None:
         assert mean_difference(result, other) < 0.001
 
 
-def test_detail_is_blended_as_on_a_cpu(cuda: torch.device) -> None:
+def test_gpu_and_cpu_blend_detail_alike(cuda: torch.device) -> None:
     config = TemporalConfig()
     pairs = [(crop, (crop * 1.1).clamp(0, 1)) for crop in crops()]
     expected = list(blend_clip(pairs, config=config))
@@ -111,7 +111,7 @@ def on_device(face: RestoredFace, device: torch.device) -> RestoredFace:
 @pytest.mark.parametrize(
     "pixel_format", [YUV420, YUV420P10], ids=lambda pixel_format: pixel_format.name
 )
-def test_a_face_is_pasted_as_on_a_cpu(
+def test_gpu_and_cpu_paste_a_face_alike(
     cuda: torch.device, pixel_format: PixelFormat, shape: str
 ) -> None:
     frame = random_frame(pixel_format, HW)
@@ -132,7 +132,7 @@ def detectors() -> tuple[MtcnnDetector, MtcnnDetector]:
     return MtcnnDetector(packaged_mtcnn()), MtcnnDetector(packaged_mtcnn(), device="cuda")
 
 
-def test_faces_are_detected_as_on_a_cpu(
+def test_gpu_and_cpu_detect_the_same_faces(
     cuda: torch.device, detectors: tuple[MtcnnDetector, MtcnnDetector]
 ) -> None:
     for expected, actual in zip(
@@ -142,7 +142,7 @@ def test_faces_are_detected_as_on_a_cpu(
             np.testing.assert_allclose(other.landmarks_xy, first.landmarks_xy, atol=1.0)
 
 
-def test_faces_are_tracked_as_on_a_cpu(
+def test_gpu_and_cpu_track_faces_alike(
     cuda: torch.device, detectors: tuple[MtcnnDetector, MtcnnDetector]
 ) -> None:
     image = example_images(1)[0]
@@ -153,7 +153,7 @@ def test_faces_are_tracked_as_on_a_cpu(
     np.testing.assert_allclose(detections.landmarks_xy, expected.landmarks_xy, atol=0.2)
 
 
-def test_identity_is_measured_as_on_a_cpu(cuda: torch.device) -> None:
+def test_gpu_and_cpu_measure_the_same_identity(cuda: torch.device) -> None:
     before, after = crops()[0], crops()[1].flip(2)
     distances = [
         IdentityMeter(packaged_dlib_resnet(), device=device).distance(

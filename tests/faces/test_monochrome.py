@@ -54,12 +54,12 @@ def labels(kinds: list[tuple[int, str]]) -> list[bool]:
     return [item.is_monochrome for item in mark_monochrome(frames)]
 
 
-def test_every_shot_is_decided_separately() -> None:
+def test_each_shot_is_judged_monochrome_on_its_own() -> None:
     kinds = [(0, "gray")] * 20 + [(1, "color")] * 15 + [(2, "sepia")] * 3
     assert labels(kinds) == [True] * 20 + [False] * 15 + [True] * 3
 
 
-def test_one_different_frame_does_not_change_the_decision_for_a_shot() -> None:
+def test_one_odd_frame_does_not_change_the_decision_for_its_shot() -> None:
     kinds = [(0, "gray")] * 5 + [(0, "color")] + [(0, "gray")] * 20
     assert labels(kinds) == [True] * 26
 

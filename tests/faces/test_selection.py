@@ -42,7 +42,7 @@ def test_small_faces_are_skipped_whatever_their_rotation() -> None:
     assert selected_ids(list(select_faces(frames, min_face_px=50))) == [(1, 3)]
 
 
-def test_unselected_faces_are_skipped_with_the_reason() -> None:
+def test_skipped_faces_have_a_reason() -> None:
     (frame,) = select_faces(
         film((face_of(1, 80), face_of(2, 90), face_of(3, 30))), which="largest", min_face_px=50
     )
@@ -80,7 +80,7 @@ def test_the_size_of_a_face_is_its_longer_side() -> None:
     assert face_side_px(face_of(1, 64, wide=True)) == 64
 
 
-def test_tracks_that_were_not_requested_are_skipped_with_the_reason() -> None:
+def test_tracks_that_were_not_requested_are_skipped_with_a_reason() -> None:
     frames = film((face_of(1, 80), face_of(2, 80), face_of(3, 80)))
 
     (frame,) = select_faces(frames, only_tracks=(2, 7))
@@ -88,7 +88,7 @@ def test_tracks_that_were_not_requested_are_skipped_with_the_reason() -> None:
     assert [face.skip_reason for face in frame.faces] == ["not asked for", None, "not asked for"]
 
 
-def test_a_single_requested_track_has_the_frames_it_has_among_others() -> None:
+def test_a_track_requested_alone_keeps_all_its_frames() -> None:
     frames = film(
         *((face_of(1, 60 + 4 * number), face_of(2, 100 - 4 * number)) for number in range(10))
     )

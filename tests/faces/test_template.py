@@ -10,7 +10,7 @@ from vidrestore.faces.template import (
 )
 
 
-def test_a_frontal_face_maps_onto_the_template_whatever_its_rotation() -> None:
+def test_a_frontal_face_maps_onto_the_template_at_any_rotation() -> None:
     points = landmarks_at((220.0, 90.0), eyes_px=33.0, roll=0.8)
 
     to_template = similarity_to_template(points)
@@ -18,7 +18,7 @@ def test_a_frontal_face_maps_onto_the_template_whatever_its_rotation() -> None:
     np.testing.assert_allclose(apply_affine(to_template, points), TEMPLATE_LANDMARKS_XY, atol=1e-9)
 
 
-def test_the_map_never_mirrors() -> None:
+def test_the_alignment_never_mirrors_a_face() -> None:
     mirrored = TEMPLATE_LANDMARKS_XY * [-1, 1]
 
     assert np.linalg.det(similarity_to_template(mirrored)[:, :2]) > 0

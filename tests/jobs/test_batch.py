@@ -37,7 +37,7 @@ def names(films: tuple[BatchVideo, ...]) -> list[tuple[str, str]]:
     return [(film.source.name, film.output.name) for film in films]
 
 
-def test_films_and_image_sequences_in_a_folder_are_its_films(tmp_path: Path) -> None:
+def test_a_folder_lists_its_films_and_image_sequences(tmp_path: Path) -> None:
     for name in ("b.MP4", "a.mkv", "old.wmv", "notes.txt", ".hidden.mkv", "cover.png"):
         (tmp_path / name).touch()
     for name in ("frames", "empty"):
@@ -55,7 +55,7 @@ def test_films_and_image_sequences_in_a_folder_are_its_films(tmp_path: Path) -> 
     assert {film.output.parent for film in films} == {tmp_path / "out"}
 
 
-def test_films_are_recognized_by_opening_the_file(tmp_path: Path) -> None:
+def test_films_are_recognized_by_content_and_not_by_suffix(tmp_path: Path) -> None:
     plain = make_clip(tmp_path / "plain.mkv")
     for name in ("UPPER.MTS", "tape.VOB", "clip.unusual"):
         (tmp_path / name).write_bytes(plain.read_bytes())
@@ -112,7 +112,7 @@ def test_film_paths_in_a_list_are_relative_to_the_list(tmp_path: Path) -> None:
         ("out/x.mkv\n", "the result would replace the source"),
     ],
 )
-def test_an_impossible_list_is_refused_before_the_first_film(
+def test_a_faulty_film_list_is_refused_before_the_first_film(
     tmp_path: Path, listed: str, said: str
 ) -> None:
     path = tmp_path / "list.txt"
@@ -205,7 +205,7 @@ def two_films(folder: Path) -> None:
     (folder / "c.mkv").write_text("no film")
 
 
-def test_films_that_share_workers_have_the_bytes_of_separate_runs(
+def test_films_that_share_workers_get_the_same_bytes_as_in_separate_runs(
     tmp_path: Path, shared_cluster: list[LocalCluster]
 ) -> None:
     two_films(tmp_path / "in")
@@ -225,7 +225,7 @@ def test_films_that_share_workers_have_the_bytes_of_separate_runs(
         assert (result.report.frames, result.report.faces) == (report.frames, report.faces)
 
 
-def test_a_stopped_batch_is_resumed(tmp_path: Path, shared_cluster: list[LocalCluster]) -> None:
+def test_a_stopped_batch_can_be_resumed(tmp_path: Path, shared_cluster: list[LocalCluster]) -> None:
     two_films(tmp_path / "in")
     films = batch_films(tmp_path / "in", tmp_path / "out", Sidecars())
     settings = RestoreSettings(codec="ffv1", device="cpu", precision="fp32")

@@ -36,7 +36,7 @@ def test_a_long_film_is_sampled(tmp_path: Path) -> None:
     assert estimate.disk_bytes == pytest.approx(2 * (tmp_path / "out.mkv").stat().st_size, rel=0.3)
 
 
-def test_only_the_time_range_counts(tmp_path: Path) -> None:
+def test_an_estimate_covers_only_the_time_range(tmp_path: Path) -> None:
     film = make_clip(tmp_path / "film.mkv", Clip(ticks=tuple(range(50))))
     part = RestoreSettings(
         codec="ffv1", device="cpu", start_seconds=Fraction(1), end_seconds=Fraction(3, 2)

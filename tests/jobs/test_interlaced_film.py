@@ -99,7 +99,7 @@ def test_interlaced_films_of_other_codecs_keep_their_field_flags(
     assert probe(fields).field_order == probe(path).field_order == "bottom first"
 
 
-def test_unflagged_fields_are_detected_and_stay_unflagged(tmp_path: Path) -> None:
+def test_fields_without_flags_are_detected_and_stay_without_flags(tmp_path: Path) -> None:
     path = interlaced_clip(
         tmp_path / "film.mkv", order="bff", flagged=False, ticks=tuple(range(20))
     )
@@ -163,7 +163,7 @@ def test_pulldown_is_removed_on_request_and_otherwise_reported(tmp_path: Path) -
     assert flags_of(target) == ({False}, 1)
 
 
-def test_frames_still_combed_after_pulldown_removal_are_deinterlaced(tmp_path: Path) -> None:
+def test_frames_left_combed_by_pulldown_removal_are_deinterlaced(tmp_path: Path) -> None:
     def picture(number: int, size_hw: tuple[int, int]) -> NDArray[np.uint8]:
         return (telecined_picture if number < 15 else interlaced_picture)(number, size_hw)
 
@@ -214,7 +214,7 @@ def test_a_moving_face_is_restored_in_both_fields_and_nothing_else_changes(
         assert combing(after.planes[0][box]) > 0.7 * combing(before.planes[0][box])
 
 
-def test_fields_are_restored_the_same_in_many_segments(face_film: Path) -> None:
+def test_segment_boundaries_do_not_change_restored_fields(face_film: Path) -> None:
     whole, _ = restored(face_film, "whole.mkv", overwrite=True)
     parts, _ = restored(
         face_film, "parts.mkv", overwrite=True, job=JobSettings(segment_seconds=0.04)

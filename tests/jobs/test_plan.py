@@ -29,15 +29,15 @@ def segment_starts(
 RULE = SegmentRule(seconds=10)
 
 
-def test_a_long_enough_segment_ends_at_the_first_scene_cut() -> None:
+def test_a_segment_that_is_long_enough_ends_at_the_next_shot_change() -> None:
     assert segment_starts(RULE, cuts={4, 12, 14, 22, 25}, keys=set(), frames=30) == [12, 22]
 
 
-def test_without_scene_cuts_a_segment_ends_at_a_key_frame() -> None:
+def test_without_shot_changes_a_segment_ends_at_a_key_frame() -> None:
     assert segment_starts(RULE, cuts=set(), keys=set(range(0, 100, 8)), frames=60) == [24, 48]
 
 
-def test_without_cuts_or_key_frames_a_segment_ends_at_three_times_the_length() -> None:
+def test_without_shot_changes_or_key_frames_a_segment_ends_at_three_times_its_length() -> None:
     assert segment_starts(RULE, cuts=set(), keys=set(), frames=70) == [30, 60]
 
 

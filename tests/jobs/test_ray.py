@@ -68,7 +68,7 @@ def cluster() -> Iterator[None]:
         ray.shutdown()
 
 
-def test_ray_gives_the_bytes_of_one_process_when_a_worker_is_killed(
+def test_killing_a_ray_worker_does_not_change_the_bytes(
     cluster: None,
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
@@ -105,7 +105,7 @@ def test_ray_gives_the_bytes_of_one_process_when_a_worker_is_killed(
     assert capfd.readouterr().out == ""
 
 
-def test_a_film_repaired_by_workers_has_the_bytes_of_one_process(
+def test_workers_and_one_process_repair_a_film_to_the_same_bytes(
     cluster: None, tmp_path: Path
 ) -> None:
     """A repaired frame depends on its neighbors, which may belong to another worker's segment."""
@@ -143,7 +143,7 @@ def values_of(
             yield item.value
 
 
-def test_an_error_of_a_task_is_raised_unchanged(cluster: None) -> None:
+def test_an_error_in_a_task_is_raised_unchanged(cluster: None) -> None:
     with open_ray_cluster("cpu", workers=2) as opened:
         values = values_of(opened, "failing", fail)
         assert next(values) == 1
@@ -170,7 +170,7 @@ def test_a_canceled_task_removes_its_files(cluster: None, tmp_path: Path) -> Non
     assert not path.exists()
 
 
-def test_a_gpu_that_the_cluster_does_not_have_is_refused(cluster: None) -> None:
+def test_a_gpu_request_is_refused_by_a_cluster_without_gpus(cluster: None) -> None:
     with (
         pytest.raises(DeviceError, match="the Ray cluster has no GPU"),
         open_ray_cluster("cuda", workers=None),
@@ -209,7 +209,7 @@ NODE = {"CPU": 16.0, "GPU": 1.0, "memory": float(64 << 30)}
         ([NODE, {"CPU": 2.0}], None, WorkerPlan(workers=1, threads=2, num_gpus=1.0)),
     ],
 )
-def test_workers_share_a_gpu_if_there_are_more_of_them(
+def test_more_workers_than_gpus_share_the_gpus(
     nodes: list[dict[str, float]], workers: int | None, expected: WorkerPlan
 ) -> None:
     plan = plan_workers(nodes, "auto", workers)
@@ -222,13 +222,13 @@ def test_workers_share_a_gpu_if_there_are_more_of_them(
     ("gpu_id", "visible", "expected"),
     [("0", None, "cuda:0"), ("3", "2,3", "cuda:1"), ("GPU-5a", "GPU-7b,GPU-5a", "cuda:1")],
 )
-def test_a_worker_computes_on_the_gpu_that_ray_gave_it(
+def test_a_worker_uses_the_gpu_assigned_by_ray(
     gpu_id: str, visible: str | None, expected: str
 ) -> None:
     assert assigned_device(gpu_id, visible) == expected
 
 
-def test_without_ray_the_one_line_error_names_the_extra(
+def test_without_ray_a_one_line_error_names_the_extra_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
@@ -257,6 +257,6 @@ def test_an_unreachable_cluster_is_refused_in_one_line(monkeypatch: pytest.Monke
         ({"engine": "spark"}, "engine must be one of local, ray"),
     ],
 )
-def test_impossible_engines_are_refused(wrong: dict[str, object], message: str) -> None:
+def test_invalid_engine_settings_are_refused(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         JobSettings(**wrong)  # type: ignore[arg-type]

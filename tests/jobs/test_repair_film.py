@@ -33,7 +33,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
 
-def test_a_repaired_film_is_verified_and_resumes_to_the_same_bytes(
+def test_a_repaired_film_verifies_and_a_resumed_repair_gives_the_same_bytes(
     film: Path, tmp_path: Path
 ) -> None:
     whole, record = tmp_path / "whole.mkv", tmp_path / "whole.jsonl"
@@ -67,7 +67,7 @@ def test_a_repaired_film_is_verified_and_resumes_to_the_same_bytes(
     assert stopped.read_bytes() == whole.read_bytes()
 
 
-def test_verification_finds_a_change_that_is_not_recorded(film: Path, tmp_path: Path) -> None:
+def test_verification_reports_a_change_the_record_does_not_have(film: Path, tmp_path: Path) -> None:
     """The film as it was is no result of a repair: its brightness is not as recorded."""
     whole, record = tmp_path / "whole.mkv", tmp_path / "whole.jsonl"
     settings = RestoreSettings(

@@ -52,13 +52,13 @@ def resume(film: Path, **settings: Any) -> RestoreReport:
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="auto is a GPU here")
-def test_a_run_on_the_device_auto_is_resumed_on_the_cpu(film: Path) -> None:
+def test_a_run_on_device_auto_resumes_on_the_cpu_that_it_chose(film: Path) -> None:
     interrupt(film, device="auto")
 
     assert resume(film, device="cpu").frames == 40
 
 
-def test_a_run_is_resumed_with_another_spelling_of_a_path(
+def test_a_run_resumes_with_another_spelling_of_a_path(
     film: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(film.parent)
@@ -68,7 +68,7 @@ def test_a_run_is_resumed_with_another_spelling_of_a_path(
     assert resume(film, background=Path(network.name)).frames == 40
 
 
-def test_a_run_is_not_resumed_with_a_replaced_background(film: Path) -> None:
+def test_replacing_the_background_weights_prevents_a_resume(film: Path) -> None:
     network = compact_file(film.parent, 2)
     target = interrupt(film, background=network)
     compact_file(film.parent, 2, seed=1)
@@ -78,7 +78,7 @@ def test_a_run_is_not_resumed_with_a_replaced_background(film: Path) -> None:
     assert count_finished_segments(target)
 
 
-def test_a_job_of_an_older_version_is_refused_with_the_reason(
+def test_a_job_folder_from_an_older_version_is_refused_with_a_reason(
     film: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
@@ -90,7 +90,7 @@ def test_a_job_of_an_older_version_is_refused_with_the_reason(
     assert count_finished_segments(target)
 
 
-def test_a_job_of_a_version_with_another_journal_is_refused_and_kept(film: Path) -> None:
+def test_a_job_folder_with_an_unknown_journal_format_is_refused_and_kept(film: Path) -> None:
     target = interrupt(film)
     folder = job_folder_path(target)
     (folder / "journal").write_text('1a2b3c4d {"segment":0}\n')

@@ -86,7 +86,7 @@ def whole(film: Path) -> Path:
     return folder
 
 
-def test_many_segments_give_the_frames_of_one(film: Path, whole: Path, tmp_path: Path) -> None:
+def test_segment_boundaries_do_not_change_frames(film: Path, whole: Path, tmp_path: Path) -> None:
     report = run(film, tmp_path / "one.mkv", JobSettings(segment_seconds=1000))
     assert report.frames == FRAMES
     assert samples(tmp_path / "one.mkv") == samples(whole / "out.mkv")
@@ -94,7 +94,7 @@ def test_many_segments_give_the_frames_of_one(film: Path, whole: Path, tmp_path:
 
 
 @pytest.mark.parametrize("at", [12, 19, 26])
-def test_a_resumed_run_gives_the_bytes_of_an_uninterrupted_one(
+def test_a_resumed_run_and_an_uninterrupted_one_give_the_same_bytes(
     film: Path, whole: Path, tmp_path: Path, at: int
 ) -> None:
     sidecars = {"record": tmp_path / "record.jsonl", "compare": tmp_path / "compare.mkv"}
@@ -130,7 +130,7 @@ def test_finished_frames_are_not_restored_again(film: Path, tmp_path: Path) -> N
     assert counts[-1] == FRAMES
 
 
-def test_an_image_sequence_made_of_a_film_is_resumed_with_its_audio_and_times(
+def test_resuming_a_film_written_as_images_keeps_its_audio_and_timestamps(
     film: Path, tmp_path: Path
 ) -> None:
     source = tmp_path / "film.mkv"
@@ -152,7 +152,7 @@ def test_an_image_sequence_made_of_a_film_is_resumed_with_its_audio_and_times(
     assert any("timestamps.txt" in note for note in report.notes)
 
 
-def test_an_image_sequence_is_resumed(tmp_path: Path) -> None:
+def test_a_run_on_an_image_sequence_resumes(tmp_path: Path) -> None:
     source = tmp_path / "in"
     source.mkdir()
     for number in range(24):
@@ -168,7 +168,7 @@ def test_an_image_sequence_is_resumed(tmp_path: Path) -> None:
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
-def test_resuming_without_finished_segments_starts_a_run(
+def test_resuming_without_finished_segments_starts_from_the_beginning(
     film: Path, whole: Path, tmp_path: Path
 ) -> None:
     run(film, tmp_path / "out.mkv", RESUME)
@@ -180,7 +180,7 @@ def test_a_run_without_a_finished_segment_leaves_no_files(film: Path, tmp_path: 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_finished_segments_of_other_settings_are_neither_ignored_nor_mixed_in(
+def test_segments_of_other_settings_are_refused_and_not_mixed_in(
     film: Path, tmp_path: Path
 ) -> None:
     target = tmp_path / "out.mkv"
@@ -312,7 +312,7 @@ with open_job(Path(sys.argv[1]), {}, resume=False, overwrite=False):
 """
 
 
-def test_a_run_that_ends_between_two_outputs_is_resumed(
+def test_a_run_killed_between_publishing_two_outputs_resumes(
     film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out, record = tmp_path / "out.mkv", tmp_path / "out.jsonl"
@@ -339,7 +339,7 @@ def test_a_run_that_ends_between_two_outputs_is_resumed(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.jsonl", "out.mkv"]
 
 
-def test_a_run_that_ends_while_its_job_folder_is_removed_is_resumed(
+def test_a_run_killed_while_removing_its_job_folder_resumes(
     film: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out.mkv"
@@ -364,7 +364,7 @@ def test_a_run_that_ends_while_its_job_folder_is_removed_is_resumed(
     assert [path.name for path in tmp_path.iterdir()] == ["out.mkv"]
 
 
-def test_resuming_does_not_replace_an_output_of_another_program(film: Path, tmp_path: Path) -> None:
+def test_resuming_never_replaces_an_output_it_did_not_write(film: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.mkv"
     interrupt(film, out, 20)
     out.write_bytes(b"another film")
@@ -374,7 +374,7 @@ def test_resuming_does_not_replace_an_output_of_another_program(film: Path, tmp_
     assert out.read_bytes() == b"another film"
 
 
-def test_two_runs_do_not_write_one_output(film: Path, tmp_path: Path) -> None:
+def test_a_second_run_on_the_same_output_is_refused(film: Path, tmp_path: Path) -> None:
     target = tmp_path / "out.mkv"
     root = str(Path(__file__).parents[2])
     with subprocess.Popen(

@@ -45,7 +45,7 @@ def test_a_run_is_verified_with_its_record_next_to_the_output(
     assert updates[-1].frames_done == FRAMES
 
 
-def test_a_result_that_differs_outside_the_faces_is_an_error(
+def test_verify_fails_a_result_that_differs_outside_the_faces(
     make: Callable[[str, int], Path],
 ) -> None:
     film, other = make("film.mkv", FRAMES), make("other.mkv", FRAMES - 1)
@@ -54,7 +54,7 @@ def test_a_result_that_differs_outside_the_faces_is_an_error(
         verify_result(film, other, RestoreSettings(), lambda _progress: None)
 
 
-def test_the_archive_profile_writes_the_outputs_of_its_settings(
+def test_the_archive_profile_writes_every_output_it_sets(
     make: Callable[[str, int], Path],
 ) -> None:
     film = make("film.mkv", FRAMES)

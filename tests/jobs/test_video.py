@@ -55,7 +55,7 @@ def threads() -> list[str]:
     ],
     ids=["variable rate", "10 bits", "interlaced", "turned"],
 )
-def test_frames_are_those_of_a_lossless_result(
+def test_iterated_frames_equal_those_of_a_lossless_output(
     make: Callable[..., Path], changes: dict[str, Any]
 ) -> None:
     film = make(**changes)
@@ -87,7 +87,7 @@ def test_planes_differ_from_the_decoded_ones_only_inside_the_face_masks(
         assert not changed.any()
 
 
-def test_rgb_has_the_depth_of_the_film_and_its_colors(make: Callable[..., Path]) -> None:
+def test_rgb_keeps_the_colors_and_bit_depth_of_the_film(make: Callable[..., Path]) -> None:
     def blue(_number: int, size_hw: tuple[int, int]) -> np.ndarray:
         return np.full((*size_hw, 3), (20, 60, 200), dtype=np.uint8)
 
@@ -134,7 +134,7 @@ def test_memory_does_not_grow_with_the_length_of_the_film(make: Callable[..., Pa
     assert most_alive(260) <= most_alive(130) + 8
 
 
-def test_a_time_range_selects_frames_and_one_without_frames_is_refused(
+def test_a_time_range_selects_frames_and_an_empty_one_is_refused(
     make: Callable[..., Path],
 ) -> None:
     film = make(8)

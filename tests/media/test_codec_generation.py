@@ -30,7 +30,7 @@ def middling(codec: PassCodec) -> CodecGeneration:
 
 
 @pytest.mark.parametrize("codec", get_args(PassCodec))
-def test_coding_keeps_count_and_size_and_is_reproducible(codec: PassCodec) -> None:
+def test_coding_is_reproducible_and_keeps_frame_count_and_size(codec: PassCodec) -> None:
     first, again = (
         apply_generation(film(), middling(codec)),
         apply_generation(film(), middling(codec)),
@@ -61,7 +61,7 @@ def test_a_lower_bit_rate_loses_more_over_a_clip(codec: PassCodec) -> None:
     assert errors[0] < 0.8 * errors[1]
 
 
-def test_fields_can_be_coded_separately() -> None:
+def test_interlaced_coding_differs_from_progressive_coding() -> None:
     clip = film(frames=4)
     for frame in clip:
         frame[1::2] = frame[1::2, ::-1]

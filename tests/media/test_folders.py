@@ -85,7 +85,9 @@ def test_audio_and_uneven_times_of_a_film_are_written_next_to_its_frames(tmp_pat
         ("avi", "pcm_s16le"), ("avi", "ac3"), ("ts", "mp2"), ("wmv", "wmav2"),
     ],
 )  # fmt: skip
-def test_audio_next_to_frames_verifies(tmp_path: Path, suffix: str, codec: str) -> None:
+def test_the_audio_file_next_to_an_image_sequence_verifies(
+    tmp_path: Path, suffix: str, codec: str
+) -> None:
     film = tmp_path / f"film.{suffix}"
     video = "msmpeg4v3" if suffix == "wmv" else "mpeg4"
     run_ffmpeg("-f", "lavfi", "-i", "testsrc2=s=96x48:r=25:d=1", "-f", "lavfi", "-i", "sine=d=1",
@@ -99,7 +101,9 @@ def test_audio_next_to_frames_verifies(tmp_path: Path, suffix: str, codec: str) 
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv"])
-def test_audio_next_to_the_frames_of_a_time_range_verifies(tmp_path: Path, suffix: str) -> None:
+def test_the_audio_file_next_to_images_of_a_time_range_verifies(
+    tmp_path: Path, suffix: str
+) -> None:
     sounds = (Sound(codec="aac", seconds=Fraction(2)),)
     film = make_clip(tmp_path / f"film.{suffix}", Clip(ticks=tuple(range(50)), sounds=sounds))
     part: dict[str, Any] = {"start_seconds": 0.51, "end_seconds": 1.3}
@@ -131,7 +135,9 @@ def test_audio_that_starts_late_stays_in_sync_with_the_frames(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("harm", ["no sound", "other sound", "no times", "other times"])
-def test_damaged_audio_next_to_frames_does_not_verify(tmp_path: Path, harm: str) -> None:
+def test_a_damaged_audio_file_next_to_an_image_sequence_fails_to_verify(
+    tmp_path: Path, harm: str
+) -> None:
     film = make_clip(tmp_path / "film.mkv", Clip(ticks=UNEVEN, sounds=(FLAC,)))
     copy_video(film, tmp_path / "out")
     sound, times = tmp_path / "out" / "sound.mka", tmp_path / "out" / "timestamps.txt"

@@ -16,9 +16,7 @@ _CODING_EXTENSION = re.compile(rb"\x00\x00\x01\xb5[\x80-\x8f].{4}", re.DOTALL)
 
 
 @pytest.mark.parametrize("suffix", [".avi", ".mov"])
-def test_a_motion_jpeg_film_with_exif_has_the_rotation_of_its_exif(
-    tmp_path: Path, suffix: str
-) -> None:
+def test_a_motion_jpeg_film_is_rotated_as_its_exif_says(tmp_path: Path, suffix: str) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     for number in range(3):

@@ -36,7 +36,7 @@ def test_the_header_of_vapoursynth_is_read() -> None:
     assert header.frame_bytes == 2 * 18 * (33 + 17 + 17)
 
 
-def test_a_depth_stated_by_the_old_comment_alone_is_read() -> None:
+def test_a_bit_depth_given_only_by_an_old_style_comment_is_read() -> None:
     header = read_header(b"YUV4MPEG2 W32 H16 F25:1 Ip A1:1 XYSCSS=420P16\n")
 
     assert header.pixel_format == PLANAR["yuv420p16le"]

@@ -17,7 +17,7 @@ class Spy(nn.Module):
         return image.mean(dim=(2, 3)) + 2.0
 
 
-def test_the_eyes_are_aligned_where_recognition_networks_expect_them() -> None:
+def test_eyes_are_aligned_to_the_positions_recognizers_expect() -> None:
     spy = Spy()
     crop = torch.zeros(1, 3, 512, 512)
     eye = TEMPLATE_LANDMARKS_XY[0].round().astype(int)
@@ -40,7 +40,7 @@ def test_arcface_gets_gray_in_minus_one_to_one() -> None:
     torch.testing.assert_close(result.norm(dim=1), torch.ones(1))
 
 
-def test_angles_are_between_unit_vectors() -> None:
+def test_identity_angles_do_not_depend_on_embedding_length() -> None:
     first = torch.tensor([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0]])
     second = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.5, 0.75**0.5]])
     torch.testing.assert_close(

@@ -57,7 +57,7 @@ def test_the_distance_is_the_weighted_square_of_unit_features() -> None:
     assert float(value) == pytest.approx(11 * 0.2**2)
 
 
-def test_the_distance_without_weights_is_the_mean_over_depths() -> None:
+def test_without_weights_the_distance_is_the_mean_over_layers() -> None:
     first, second = (
         torch.tensor(values)[None, :, None, None] for values in ([3.0, 4.0], [4.0, 3.0])
     )
@@ -92,7 +92,7 @@ def test_the_frechet_distance_of_gaussians_equals_its_closed_form() -> None:
     assert frechet_distance(first, first) == pytest.approx(0.0, abs=1e-9)
 
 
-def test_sets_of_one_kind_are_nearer_than_sets_of_two_kinds() -> None:
+def test_frechet_distance_is_smaller_between_like_sets_than_between_unlike_ones() -> None:
     def embedding(batch: Tensor) -> Tensor:
         return torch.stack([batch.mean(dim=(1, 2, 3)), batch.std(dim=(1, 2, 3))], dim=1)
 
@@ -102,7 +102,7 @@ def test_sets_of_one_kind_are_nearer_than_sets_of_two_kinds() -> None:
     assert frechet_distance(first, second) < 0.01 < frechet_distance(first, darker)
 
 
-def test_a_single_image_is_refused_as_a_set() -> None:
+def test_fid_of_a_single_image_is_refused() -> None:
     with pytest.raises(ValueError, match="two images"):
         feature_statistics([pictures(1)], lambda batch: batch.flatten(1))
 

@@ -55,7 +55,7 @@ def test_an_asymmetric_sample_has_unequal_widths() -> None:
     assert float(right[0] / left[0]) == pytest.approx(3.0, rel=0.05)
 
 
-def test_images_like_those_of_the_fit_score_best() -> None:
+def test_images_like_those_of_the_fit_get_a_lower_niqe() -> None:
     rng = np.random.default_rng(1)
     grainy = [
         np.repeat(
@@ -103,7 +103,7 @@ def test_published_parameters_are_read_in_both_forms_and_downscale_like_matlab(
         assert niqe(picture(), model=model) != niqe(picture())
 
 
-def test_halving_equals_imresize() -> None:
+def test_halving_equals_imresize_of_matlab() -> None:
     # MATLAB: imresize of a bright column.
     image = np.zeros((8, 8))
     image[:, 4] = 256

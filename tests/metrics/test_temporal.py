@@ -53,7 +53,7 @@ def test_flicker_is_the_mean_change_of_brightness_absent_from_the_reference() ->
     assert flicker(flickering, moving()) == pytest.approx(0.02 * 255, rel=1e-3)
 
 
-def test_turning_the_embedding_by_ten_degrees_a_frame_is_a_jitter_of_ten_degrees() -> None:
+def test_an_embedding_that_turns_ten_degrees_a_frame_has_a_jitter_of_ten_degrees() -> None:
     angles = torch.deg2rad(torch.arange(0.0, 60.0, 10.0))
     result = identity_jitter_degrees(torch.stack([angles.cos(), angles.sin()], dim=1))
     assert result == pytest.approx(10.0, abs=1e-3)

@@ -34,7 +34,7 @@ def test_a_film_compared_with_itself_shows_no_change() -> None:
     assert (result.change_levels, result.tremble, result.flicker) == (0, 1, 1)
 
 
-def test_an_unsharp_mask_raises_edges_and_skin_equally_without_clarity() -> None:
+def test_an_unsharp_mask_raises_edges_and_skin_alike_and_adds_no_clarity() -> None:
     result = visibility([(face_lumas(), each_frame(face_lumas(), 2, 1.5))])
 
     assert result.edges > 1.2
@@ -52,7 +52,7 @@ def test_blur_lowers_edges_and_skin_and_trembling() -> None:
     assert result.change_levels > 1
 
 
-def test_noise_raises_skin_and_trembling_and_hardly_edges() -> None:
+def test_noise_raises_skin_and_trembling_but_hardly_edges() -> None:
     noise = np.random.default_rng(1).normal(0, 4, face_lumas().shape).astype(np.float32)
     result = visibility([(face_lumas(), face_lumas() + noise)])
 
@@ -109,7 +109,7 @@ def test_a_linear_fade_does_not_tremble_and_alternating_frames_do() -> None:
     assert trembling(fade[:2]).size == 0
 
 
-def test_sequences_are_weighted_by_frames_and_trembling_stays_within_them() -> None:
+def test_sequences_are_weighted_by_frame_count_and_trembling_never_spans_two() -> None:
     long, short = face_lumas(6), face_lumas(2) + 40
     result = visibility([(long, long + 1), (short, short + 5)])
 

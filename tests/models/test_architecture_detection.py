@@ -196,7 +196,7 @@ def test_only_psfrgan_needs_the_parser_next_to_its_checkpoint() -> None:
 
 
 @pytest.mark.parametrize("name", ONE_OF_EACH)
-def test_one_tensor_more_or_fewer_is_not_recognized(name: str) -> None:
+def test_a_checkpoint_with_an_extra_or_missing_tensor_is_not_recognized(name: str) -> None:
     shapes = _shapes(ONE_OF_EACH[name])
     assert detect_architecture({**shapes, "more.weight": (3,)}) is None
     for key in {*list(shapes)[::40], *(key for key in KEYS_READ if key in shapes)}:
@@ -249,7 +249,7 @@ def test_blocks_are_counted_by_their_numbers() -> None:
     assert block_count(shapes, "c") == 0
 
 
-def test_a_builder_that_refuses_its_arguments_matches_no_tensors() -> None:
+def test_a_network_that_cannot_be_built_matches_no_tensors() -> None:
     assert not matches_state(partial(GFPGAN, out_size=20), {})
     assert matches_state(partial(nn.Linear, 2, 3), {"weight": (3, 2), "bias": (3,)})
     assert not matches_state(partial(nn.Linear, 2, 3), {"weight": (3, 2)})

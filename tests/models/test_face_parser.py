@@ -84,7 +84,7 @@ def test_gradients_equal_those_of_the_plain_architecture() -> None:
 
 
 @torch.no_grad()
-def test_normalization_folded_into_weights_follows_the_statistics() -> None:
+def test_normalization_folded_into_weights_uses_the_running_statistics() -> None:
     parser = small()
     parser(pictures())
     parser.train()(pictures(3))
@@ -155,7 +155,7 @@ def test_the_configuration_is_read_from_a_checkpoint(arguments: dict[str, Any]) 
     assert same.in_size == network.in_size
 
 
-def test_tensors_of_other_networks_are_not_taken_for_a_parser() -> None:
+def test_tensors_of_other_networks_are_not_mistaken_for_a_parser() -> None:
     shapes = shapes_of(FaceParser(**SMALL))
     assert face_parser_from_shapes({}) is None
     less = {key: shape for key, shape in shapes.items() if key != "out_img_conv.conv2d.bias"}

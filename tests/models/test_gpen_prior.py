@@ -42,7 +42,7 @@ def test_an_untrained_widened_prior_gives_the_images_of_the_plain_one() -> None:
     assert float((result - expected).abs().max()) < 1e-4 * float(expected.abs().max())
 
 
-def test_features_of_a_widened_prior_get_gradients() -> None:
+def test_gradients_reach_the_features_of_a_widened_prior() -> None:
     wide = branched()
     wide.load_state_dict(gpen_state_of_prior(plain().state_dict(), wide))
     features = [

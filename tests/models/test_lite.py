@@ -8,7 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from vidrestore.models.lite import build_lite
 
 
-def test_an_untrained_network_keeps_nearly_all_detail() -> None:
+def test_an_untrained_lite_keeps_nearly_all_detail() -> None:
     image = torch.rand(1, 3, 64, 96) * 2 - 1
     with torch.no_grad():
         change = build_lite()(image).image - image
@@ -16,7 +16,7 @@ def test_an_untrained_network_keeps_nearly_all_detail() -> None:
     assert float(F.avg_pool2d(change, 4).abs().max()) < 1e-6, "tones coarser than a fold stay"
 
 
-def test_with_all_detail_kept_the_network_is_the_identity() -> None:
+def test_lite_is_the_identity_when_it_keeps_all_detail() -> None:
     network = build_lite()
     assert network.head.bias is not None
     torch.nn.init.constant_(network.head.bias[48:], 200.0)

@@ -30,7 +30,7 @@ def small(**changes: Any) -> MMRB:
 
 
 @torch.no_grad()
-def test_a_block_equals_equations_4_to_10() -> None:
+def test_an_mmrb_block_equals_equations_4_to_10_of_its_paper() -> None:
     block = MixedMultiPathBlock(channels=8)
     filled(block, "fan_in")
     state = block.state_dict()

@@ -26,7 +26,7 @@ def test_the_weights_state_their_source_and_license() -> None:
     assert "Permission is hereby granted" in notice
 
 
-def test_the_proposal_map_has_a_cell_every_two_pixels() -> None:
+def test_the_proposal_network_scores_a_cell_every_two_pixels() -> None:
     proposals = Mtcnn().proposal(torch.zeros(2, 3, 40, 61))
 
     assert proposals.face_logits.shape == (2, 15, 26)

@@ -49,7 +49,7 @@ def test_every_condition_changes_the_output() -> None:
         bias -= 0.5
 
 
-def test_gradients_reach_all_but_the_mapping_network() -> None:
+def test_gradients_reach_every_parameter_but_the_mapping_network() -> None:
     network = small()
     restored = network(crops(), with_pyramid=True)
     loss = restored.image.square().mean() + sum(p.square().mean() for p in restored.pyramid)
@@ -63,7 +63,7 @@ def test_another_size_is_refused() -> None:
         small()(torch.zeros(1, 3, 32, 32))
 
 
-def test_the_cost_is_within_its_bounds() -> None:
+def test_the_prior_restorer_stays_within_its_cost_limit() -> None:
     with torch.device("meta"):
         network = PriorRestorer()
         crop = torch.zeros(1, 3, 512, 512)

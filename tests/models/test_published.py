@@ -49,7 +49,9 @@ def test_defaults_of_other_networks_are_the_published_ones() -> None:
         ),
     ],
 )
-def test_arguments_without_effect_are_accepted(arch: str, arguments: dict[str, Any]) -> None:
+def test_published_arguments_without_effect_are_accepted(
+    arch: str, arguments: dict[str, Any]
+) -> None:
     with torch.device("meta"):
         assert isinstance(build_published(arch, arguments), torch.nn.Module)
 
@@ -72,6 +74,6 @@ def test_unknown_names_and_arguments_are_refused(
         build_published(arch, arguments)
 
 
-def test_the_table_cannot_be_changed() -> None:
+def test_the_table_of_published_networks_is_read_only() -> None:
     with pytest.raises(TypeError):
         PUBLISHED["VGG"] = ArcFaceResNet  # type: ignore[index]

@@ -13,7 +13,7 @@ def judge() -> TextureDiscriminator:
     return TextureDiscriminator(base_ch=8)
 
 
-def test_there_is_one_score_per_eight_pixels(judge: TextureDiscriminator) -> None:
+def test_there_is_one_score_per_eight_by_eight_pixels(judge: TextureDiscriminator) -> None:
     picture = torch.randn(2, 3, 64, 96)
     assert judge(picture, picture).shape == (2, 1, 8, 12)
 

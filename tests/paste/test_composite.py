@@ -93,7 +93,7 @@ def test_anamorphic_samples_get_a_mask_of_the_displayed_shape() -> None:
 
 
 @pytest.mark.parametrize("pixel_format", FORMATS, ids=lambda pixel_format: pixel_format.name)
-def test_strength_zero_changes_nothing(pixel_format: PixelFormat) -> None:
+def test_a_strength_of_zero_changes_nothing(pixel_format: PixelFormat) -> None:
     frame = random_frame(pixel_format, HW)
     geometry = DisplayGeometry(coded_hw=HW)
     face = restored(frame, geometry, face_at((90, 70), size_px=110), gain=0.0)
@@ -147,7 +147,7 @@ def test_a_color_cast_of_the_restorer_is_removed() -> None:
     assert change.max() <= 2
 
 
-def test_kept_chroma_is_bit_identical_while_luma_is_restored() -> None:
+def test_black_and_white_faces_keep_their_chroma_bit_for_bit() -> None:
     frame = random_frame(YUV420, HW)
     geometry = DisplayGeometry(coded_hw=HW)
     face = restored(frame, geometry, face_at((90, 70), size_px=110), gain=0.2)
@@ -169,7 +169,7 @@ def test_a_face_at_the_border_is_restored_up_to_the_edge_of_the_frame() -> None:
 
 
 @both_masks
-def test_changes_of_overlapping_faces_are_not_added(shape: MaskShape) -> None:
+def test_overlapping_faces_do_not_add_up_their_changes(shape: MaskShape) -> None:
     frame = random_frame(GRAY, HW, smooth=True)
     geometry = DisplayGeometry(coded_hw=HW)
     config = PasteConfig(grain=0.0, color_match=0.0, mask=shape)
@@ -185,7 +185,7 @@ def test_changes_of_overlapping_faces_are_not_added(shape: MaskShape) -> None:
     )
 
 
-def test_the_source_frame_is_not_written_to() -> None:
+def test_the_source_frame_is_not_modified() -> None:
     frame = random_frame(YUV420, HW)
     copies = [plane.copy() for plane in frame.planes]
     geometry = DisplayGeometry(coded_hw=HW)

@@ -38,7 +38,7 @@ def test_a_denoised_face_gets_about_the_grain_it_lost() -> None:
     assert noise_sigma(scene() + added, INSIDE) == pytest.approx(0.03, rel=0.25)
 
 
-def test_a_face_with_its_grain_gets_no_more_grain() -> None:
+def test_a_face_that_kept_its_grain_gets_no_more() -> None:
     source = noisy(0.03)
     added = added_to(source, source, INSIDE)
     assert added is not None

@@ -99,12 +99,12 @@ def test_background_of_another_color_is_unchanged_up_to_the_outline_of_the_head(
     assert mask[beyond].mean() < 0.05
 
 
-def test_if_head_and_background_look_alike_the_shape_decides() -> None:
+def test_colors_do_not_shrink_the_mask_if_head_and_background_look_alike() -> None:
     alike = np.full((COLOR_CELLS, COLOR_CELLS, 3), 0.4, np.float32)
     np.testing.assert_allclose(likely_head(alike), 1.0, atol=1e-3)
 
 
-def test_a_color_of_neither_head_nor_background_is_inside_the_mask() -> None:
+def test_colors_unlike_head_and_background_stay_inside_the_mask() -> None:
     colors = np.zeros((COLOR_CELLS, COLOR_CELLS, 3), np.float32)
     colors[4:, 6:-6] = (0.8, 0.6, 0.5)
     colors[1:4, 8:-8] = (0.9, 0.1, 0.1)  # a hat
@@ -121,7 +121,7 @@ def textured(face: RestoredFace, *, levels: float, seed: int = 0) -> RestoredFac
     return replace(face, aligned=replace(face.aligned, crop_chw=crop))
 
 
-def test_hair_that_the_restorer_blurs_is_unchanged_and_the_face_is_restored() -> None:
+def test_hair_blurred_by_the_restorer_is_left_unchanged() -> None:
     frame = gray_frame()
     face = darkened(frame, face_at(CENTER_XY, size_px=512))
     plain = mask_in_frame(frame, face)
@@ -134,7 +134,7 @@ def test_hair_that_the_restorer_blurs_is_unchanged_and_the_face_is_restored() ->
     assert (mask >= face_only - 0.02).all()
 
 
-def test_grain_is_not_taken_for_hair() -> None:
+def test_grain_is_not_mistaken_for_hair() -> None:
     frame = gray_frame()
     face = darkened(frame, face_at(CENTER_XY, size_px=512))
     grain = torch.from_numpy(np.random.default_rng(1).normal(0, 8 / 255, (1, 512, 512)))
@@ -144,7 +144,7 @@ def test_grain_is_not_taken_for_hair() -> None:
     assert difference.max() < 0.1
 
 
-def test_noise_and_small_motion_change_the_mask_a_little() -> None:
+def test_noise_and_small_motion_hardly_change_the_mask() -> None:
     frame, _ = head_in_front_of((120, 140, 110))
     noisy = [
         np.clip(plane + np.random.default_rng(index).normal(0, 6, HW), 0, 255).astype(np.uint8)
@@ -158,7 +158,7 @@ def test_noise_and_small_motion_change_the_mask_a_little() -> None:
     assert np.abs(moved - still).max() < 0.08
 
 
-def test_every_pixel_belongs_to_the_nearer_of_two_heads() -> None:
+def test_each_pixel_belongs_to_the_nearer_of_two_heads() -> None:
     frame = gray_frame((600, 900))
     tracks = face_at((300, 300), size_px=420), face_at((520, 320), size_px=360, track_id=2)
     first, second = (darkened(frame, track) for track in tracks)
@@ -177,7 +177,7 @@ def test_every_pixel_belongs_to_the_nearer_of_two_heads() -> None:
     assert alone[320, 455] > 0.5
 
 
-def test_weights_of_two_faces_sum_to_1_and_of_three_to_no_more() -> None:
+def test_weights_of_two_faces_sum_to_1_and_of_three_to_at_most_1() -> None:
     places = [TEMPLATE_LANDMARKS_XY + shift for shift in ((0, 0), (150, 20), (60, 160))]
     two = nearest_face_weight(places[0], [places[1]]) + nearest_face_weight(places[1], [places[0]])
     np.testing.assert_allclose(two, 1.0, atol=1e-5)
@@ -263,7 +263,7 @@ def test_the_box_contains_only_samples_that_may_change() -> None:
 
 
 @pytest.mark.parametrize("size_px", [30, 380, 512, 700])
-def test_face_and_head_masks_give_the_same_middle_of_the_face(size_px: int) -> None:
+def test_face_and_head_masks_restore_the_middle_of_the_face_alike(size_px: int) -> None:
     frame = gray_frame()
     face = darkened(frame, face_at(CENTER_XY, size_px=size_px))
     face_only, with_head = (
@@ -291,7 +291,7 @@ def test_the_mask_of_a_face_does_not_depend_on_other_faces() -> None:
         np.testing.assert_array_equal(first, two)
 
 
-def test_the_texture_of_hair_is_not_taken_for_grain() -> None:
+def test_hair_texture_is_not_mistaken_for_grain() -> None:
     frame = gray_frame()
     y, x = np.indices(HW)
     hair = np.hypot((x - CENTER_XY[0]) / 174, (y - 315) / 216) > 0.9

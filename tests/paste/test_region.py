@@ -87,14 +87,14 @@ def test_the_mask_excludes_what_is_not_face_with_a_soft_border() -> None:
     assert np.abs(np.diff(mask, axis=1)).max() < 0.08
 
 
-def test_a_small_change_of_probability_changes_the_mask_a_little() -> None:
+def test_a_small_change_of_probability_hardly_changes_the_mask() -> None:
     before, after = oval(130, 170), oval(130, 170)
     after[80:84, 40:90] *= 0.9
     before[80:84, 40:90] *= 0.95
     assert np.abs(mask_in_crop(after) - mask_in_crop(before)).max() < 0.05
 
 
-def test_without_parsed_face_the_mask_fades_gradually_to_the_ellipse() -> None:
+def test_the_mask_fades_to_the_ellipse_as_parser_confidence_falls() -> None:
     masks = [mask_in_crop(oval(130, 170) * share) for share in np.linspace(1.0, 0.0, 21)]
     steps = [np.abs(first - other).max() for first, other in pairwise(masks)]
     assert max(steps) < 0.3
@@ -124,7 +124,7 @@ def test_feathering_keeps_full_and_empty_areas_and_the_position_of_the_border() 
     np.testing.assert_allclose(feathered[:, 63] + feathered[:, 64], 1.0, atol=1e-5)
 
 
-def test_face_masks_of_other_cell_sizes_lie_at_the_same_place() -> None:
+def test_face_masks_of_every_cell_size_have_the_same_position() -> None:
     fine, coarse = np.ones((512, 512)), np.ones((64, 64))
     fine[:, :256], coarse[:, :32] = 0.0, 0.0
     difference = np.abs(mask_in_crop(fine) - mask_in_crop(coarse))

@@ -112,7 +112,7 @@ def passed_on(frames: object, **_: object) -> object:
     return frames
 
 
-def test_invented_detail_flickers_less_with_blending(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blending_reduces_flicker_of_generated_detail(monkeypatch: pytest.MonkeyPatch) -> None:
     frames = tracked(6)
 
     def trembling() -> float:
@@ -125,7 +125,7 @@ def test_invented_detail_flickers_less_with_blending(monkeypatch: pytest.MonkeyP
     assert with_blending < 0.7 * trembling()
 
 
-def test_one_thread_and_three_give_the_same_samples() -> None:
+def test_the_number_of_threads_does_not_change_the_samples() -> None:
     frames = tracked(9)
     one, three = (
         list(replace(stages(1.0), overlap=overlap).restore(frames)) for overlap in (False, True)
@@ -135,7 +135,7 @@ def test_one_thread_and_three_give_the_same_samples() -> None:
     ]
 
 
-def test_threads_end_with_the_generator() -> None:
+def test_closing_the_generator_ends_its_threads() -> None:
     before = active_count()
     with closing(stages(1.0).restore(tracked(30))) as finished:
         next(finished)
@@ -143,7 +143,7 @@ def test_threads_end_with_the_generator() -> None:
     assert active_count() == before
 
 
-def test_an_error_before_the_network_is_raised_in_the_caller() -> None:
+def test_an_error_of_the_input_is_raised_in_the_caller() -> None:
     def broken() -> Iterator[TrackedFrame]:
         yield from tracked(3)
         raise OSError("the disk is gone")

@@ -100,7 +100,7 @@ def through(stages: Stages, frames: Sequence[Frame]) -> list[FinishedFrame]:
 @pytest.mark.parametrize(
     "pixel_format", [YUV420, YUV422P10, GRAY16, GBR], ids=lambda pixel_format: pixel_format.name
 )
-def test_samples_change_only_inside_the_mask_and_in_both_fields(
+def test_both_fields_change_inside_the_mask_only(
     pixel_format: PixelFormat, top_first: bool
 ) -> None:
     frames = films(pixel_format, top_first=top_first)
@@ -128,7 +128,7 @@ def test_samples_change_only_inside_the_mask_and_in_both_fields(
         assert (right - left) * (bottom - top) < 0.5 * SIZE_HW[0] * SIZE_HW[1]
 
 
-def test_a_still_scene_is_restored_equally_as_fields_and_as_a_frame() -> None:
+def test_a_still_scene_is_restored_alike_as_fields_and_as_a_frame() -> None:
     frames = films(YUV420, top_first=True)
     frames = [replace(frame, planes=frames[0].planes) for frame in frames]
     geometry = DisplayGeometry(coded_hw=SIZE_HW)
@@ -177,13 +177,13 @@ def test_a_progressive_frame_among_interlaced_ones_is_restored_as_one_frame() ->
     assert {face.face.track_id for frame in finished for face in frame.faces} == {1}
 
 
-def test_a_frame_without_faces_is_returned_itself() -> None:
+def test_a_frame_without_faces_is_returned_unchanged() -> None:
     frames = films(YUV420, top_first=True)
     finished = through(stages(DisplayGeometry(coded_hw=SIZE_HW), strength=0.0), frames)
     assert [each.frame is frame for each, frame in zip(finished, frames, strict=True)] == [True] * 4
 
 
-def test_a_time_range_is_woven_as_in_the_full_film() -> None:
+def test_a_time_range_gives_the_same_woven_frames_as_the_full_film() -> None:
     joined = stages(DisplayGeometry(coded_hw=SIZE_HW))
     step, reach = joined.fields.index_step, joined.context_frames
     first = reach // step + 2

@@ -22,7 +22,7 @@ def test_gaps_at_a_constant_frame_rate_are_counted_and_the_first_is_named() -> N
     assert cadence_of(ticks).missing() == MissingFrames(frames=4, places=2, first_seconds=49 / 25)
 
 
-def test_rounded_times_have_a_constant_frame_rate() -> None:
+def test_rounded_timestamps_count_as_a_constant_frame_rate() -> None:
     ticks = [round(1001 * number / 30) for number in range(300) if number not in (100, 101)]
     missing = cadence_of(ticks, Fraction(1, 1000)).missing()
     assert missing is not None
@@ -49,7 +49,7 @@ def test_films_without_gaps_or_of_variable_frame_rate_have_no_missing_frames(
     assert cadence_of(ticks).missing() is None
 
 
-def test_segments_counted_separately_equal_the_full_film() -> None:
+def test_counts_of_segments_merge_into_those_of_the_full_film() -> None:
     ticks = [*range(50), *range(53, 100), *range(102, 110)]
     full = cadence_of(ticks)
     joined = FrameCadence()

@@ -43,7 +43,7 @@ def restored(film: Path, name: str, **changes: object) -> tuple[Path, int]:
     return target, report.faces
 
 
-def test_a_requested_track_is_restored_as_among_others_and_alone(film: Path) -> None:
+def test_only_track_restores_its_track_as_a_full_run_would(film: Path) -> None:
     both, faces = restored(film, "both.mkv")
     lone, faces_alone = restored(film, "lone.mkv", only_tracks=(2,))
     assert (faces, faces_alone) == (4, 2)

@@ -60,7 +60,7 @@ def make_reel(folder: Path, kind: str) -> Path:
 
 
 @pytest.mark.parametrize("kind", ["dpx", "exr"])
-def test_strength_zero_keeps_every_byte(tmp_path: Path, kind: str) -> None:
+def test_a_strength_of_zero_keeps_every_byte(tmp_path: Path, kind: str) -> None:
     reel = make_reel(tmp_path / "in", kind)
 
     restore_video(reel, tmp_path / "out", settings=RestoreSettings(strength=0.0, **SETTINGS))

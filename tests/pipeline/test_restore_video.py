@@ -116,7 +116,7 @@ def test_two_runs_give_the_same_samples(film: Path, result: tuple[Path, RestoreR
             np.testing.assert_array_equal(first, second)
 
 
-def test_strength_zero_keeps_every_sample(film: Path) -> None:
+def test_a_strength_of_zero_keeps_every_sample(film: Path) -> None:
     target, report = restored(film, "zero.mkv", strength=0.0)
     assert report.frames == FRAMES
     for before, after in zip(frames_of(film), frames_of(target), strict=True):
@@ -124,7 +124,7 @@ def test_strength_zero_keeps_every_sample(film: Path) -> None:
             np.testing.assert_array_equal(old, new)
 
 
-def test_a_film_without_faces_is_unchanged_and_reported_so(tmp_path: Path) -> None:
+def test_a_film_without_faces_is_unchanged_and_the_report_says_so(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "plain.mkv")
     target, report = restored(source)
     assert report.faces == 0

@@ -39,7 +39,7 @@ def test_the_default_visibly_sharpens_a_soft_face(face_chw: Tensor) -> None:
     assert flat < 1.25 * flat_before, "edges are to be clear, and skin is not to be rough"
 
 
-def test_detail_goes_from_soft_to_sharp(face_chw: Tensor) -> None:
+def test_higher_detail_gives_sharper_faces(face_chw: Tensor) -> None:
     edges = [edges_and_flat(crop_luma(restored(face_chw, detail)))[0] for detail in (0.0, 0.5, 1.0)]
 
     assert edges == sorted(edges)

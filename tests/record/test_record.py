@@ -159,7 +159,7 @@ def test_an_endless_line_is_not_read_into_memory(tmp_path: Path) -> None:
     assert most_bytes < 64 << 20
 
 
-def test_what_is_not_text_is_refused(tmp_path: Path) -> None:
+def test_a_record_that_is_not_text_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"
     path.write_bytes(b"\xff\xfe\n")
 

@@ -78,14 +78,14 @@ def shares(kinds: tuple[RepairName, ...], **damage: float) -> tuple[float, float
     return removed / max(1, bad), changed / good
 
 
-def test_most_dust_goes_and_good_pixels_stay() -> None:
+def test_most_dust_is_removed_and_undamaged_pixels_are_kept() -> None:
     removed, changed = shares(("dust",), specks_per_frame=4.0)
 
     assert removed > 0.8
     assert changed < 0.001
 
 
-def test_most_of_a_scratch_goes_and_good_pixels_stay() -> None:
+def test_most_of_a_scratch_is_removed_and_undamaged_pixels_are_kept() -> None:
     removed, changed = shares(("scratches",), scratches=1, seed=3)
 
     assert removed > 0.6
@@ -93,7 +93,7 @@ def test_most_of_a_scratch_goes_and_good_pixels_stay() -> None:
 
 
 @pytest.mark.parametrize(("scratches", "strength", "seed"), [(1, 0.75, 1), (3, 0.5, 8)])
-def test_no_lines_are_seen_beside_strong_scratches(
+def test_strong_scratches_leave_no_lines_beside_them(
     scratches: int, strength: float, seed: int
 ) -> None:
     """The film beside a bright line seems dark, and between two lines even more so."""
@@ -105,7 +105,7 @@ def test_no_lines_are_seen_beside_strong_scratches(
     assert changed < 0.001
 
 
-def test_the_bright_rim_of_an_edge_is_no_scratch() -> None:
+def test_the_bright_rim_of_an_edge_is_not_taken_for_a_scratch() -> None:
     """Sharpening leaves it; here that of a door in a static shot."""
 
     def with_door(picture: FloatArray, _index: int) -> FloatArray:
@@ -126,7 +126,7 @@ def test_an_undamaged_film_is_left_alone() -> None:
     assert changed < 0.0001
 
 
-def test_flicker_goes_and_the_curve_gives_the_samples() -> None:
+def test_flicker_is_removed_by_the_recorded_curve() -> None:
     flickering = film(Tone(flicker=0.06, seed=3).apply)
     repaired = [*repair_frames(flickering, ("flicker",))]
 

@@ -80,7 +80,7 @@ class FakeParser(LimitedMemory):
         return RestorerOutput(image=restored.image, parsing=logits)
 
 
-def test_masks_of_all_split_batches_are_concatenated() -> None:
+def test_masks_of_split_batches_are_concatenated() -> None:
     runner = restorer(FakeParser(capacity=2))
 
     restored = runner.restore_crops(crops(4))

@@ -101,7 +101,7 @@ def test_frames_without_faces_do_not_wait() -> None:
     assert next(stream).frame.index == 0
 
 
-def test_every_face_gets_the_masks_of_its_crop() -> None:
+def test_each_face_gets_the_masks_of_its_own_crop() -> None:
     def restore(crops: torch.Tensor) -> RestoredCrops:
         masks = crops[:, 0, :4, :4] / 1000
         return RestoredCrops(images_nchw=crops, face_masks_nhw=masks, head_masks_nhw=masks / 2)

@@ -162,7 +162,7 @@ def full_weight(residual_hw: FloatArray, _noise: float) -> FloatArray:
     ("changed", "region"), [(with_closed_eyes, EYE_REGION), (with_open_mouth, MOUTH_REGION)]
 )
 @pytest.mark.parametrize("lasts", [1, 2, 3])
-def test_a_blink_or_a_word_leaves_no_ghost(
+def test_blinking_and_speaking_leave_no_ghosts(
     changed: Callable[[FloatArray], FloatArray],
     region: tuple[slice, ...],
     lasts: int,
@@ -272,7 +272,7 @@ def flickering(seed: int) -> Pair:
     return pair(add_noise(face(), seed), sharpen(face()) + random_detail(seed))
 
 
-def test_a_track_is_blended_as_a_clip_is() -> None:
+def test_a_track_and_a_clip_are_blended_alike() -> None:
     clip = [flickering(k) for k in range(4)]
     frames = [frame_with(index, [(7, crops)]) for index, crops in enumerate(clip)]
     done = list(blend_frames(frames, config=CONFIG))

@@ -59,7 +59,7 @@ def test_edges_are_strengthened_and_skin_is_smoother_than_with_an_unsharp_mask()
     assert flat / edges < 0.6 * flat_unsharp / edges_unsharp
 
 
-def test_the_gain_of_edges_grows_with_detail_and_is_zero_at_the_fidelity_end() -> None:
+def test_edge_gain_grows_with_detail_and_is_zero_at_the_fidelity_end() -> None:
     before = soft_disc()
     edges = [
         edges_and_flat(255 * strengthen(before, detail=detail))[0] for detail in (0.0, 0.5, 1.0)
@@ -95,7 +95,7 @@ def test_edges_of_a_small_face_are_as_wide_as_its_pixels() -> None:
     assert CONFIG.sigma_px(affine / 16) == CONFIG.min_sigma_px
 
 
-def test_every_face_of_every_frame_is_strengthened_in_order() -> None:
+def test_edges_of_every_face_are_strengthened_and_frames_stay_in_order() -> None:
     large = np.asarray(cv2.resize(soft_disc(), (512, 512)), dtype=np.float32)
     face = RestoredFace(
         aligned=AlignedFace(

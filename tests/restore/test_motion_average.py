@@ -46,7 +46,9 @@ def sharpness(image: Tensor) -> float:
 
 
 @pytest.mark.parametrize("step_px", [0.0, 2.5])
-def test_noise_falls_by_the_number_of_frames_at_rest_and_in_motion(step_px: float) -> None:
+def test_averaging_reduces_noise_by_the_number_of_frames_at_rest_and_in_motion(
+    step_px: float,
+) -> None:
     clean = face()
     clip = [noisy(shifted(clean, step_px * k, -step_px * k / 2), seed=k + 2) for k in range(-2, 3)]
     average = motion_compensated_average(
@@ -109,7 +111,7 @@ def test_strength_is_the_weight_of_the_neighbors() -> None:
     assert errors[0] > 1.1 * errors[1] > 1.2 * errors[2]
 
 
-def test_subsampled_chroma_is_averaged_nearly_as_well_and_luma_as_well() -> None:
+def test_averaging_subsampled_chroma_hardly_costs_quality() -> None:
     clean = enlarged(face().permute(1, 2, 0).numpy())
     weights = torch.tensor([0.299, 0.587, 0.114])[:, None, None]
     crops = [(clean + grain_of_420(seed)).clamp(0, 1) for seed in range(5)]

@@ -62,12 +62,12 @@ def parts_on_meta(build: Callable[[], nn.Module]) -> set[type[nn.Module]]:
 
 
 @pytest.mark.parametrize("name", sorted(RESTORERS))
-def test_every_restorer_of_the_table_is_tested_here(name: str) -> None:
+def test_every_restorer_in_the_registry_is_tested(name: str) -> None:
     held = [parts_on_meta(case.untrained) for case in CASES.values()]
     assert parts_on_meta(RESTORERS[name].build) in held
 
 
-def test_the_network_for_varied_poses_is_tested_here() -> None:
+def test_the_network_for_varied_poses_is_in_the_tests() -> None:
     assert isinstance(CASES["mmrb"].untrained(), MMRB)
 
 
@@ -132,7 +132,7 @@ def test_neither_the_crop_nor_a_tensor_of_the_network_is_changed(
 
 
 @pytest.mark.parametrize("shape", [(100, 128), (33, 33), (63, 64), (1, 1)])
-def test_odd_sizes_are_refused_with_a_sentence(
+def test_unsupported_crop_sizes_are_refused_with_a_message(
     restorer: Restorer, network: nn.Module, shape: tuple[int, int]
 ) -> None:
     with pytest.raises(ValueError, match="crops must be"):
@@ -165,7 +165,7 @@ def test_autocast_stays_within_40_db_of_fp32_in_training_and_in_evaluation(
 
 
 @torch.no_grad()
-def test_memory_format_does_not_change_the_output(case: Case, network: nn.Module) -> None:
+def test_channels_last_does_not_change_the_output(case: Case, network: nn.Module) -> None:
     batch = pictures(2, case.side_px)
     expected = network(batch).image
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -193,9 +193,7 @@ def test_gradients_reach_every_parameter_that_trains(case: Case, network: nn.Mod
         assert any(key.startswith(prefix) for key in every), f"no parameter is called {prefix}"
 
 
-def test_layers_of_the_pyramid_get_gradients_from_the_pyramid_only(
-    case: Case, network: nn.Module
-) -> None:
+def test_pyramid_layers_get_gradients_only_from_the_pyramid(case: Case, network: nn.Module) -> None:
     if not case.pyramid:
         pytest.skip("a network without a pyramid")
     missing = {

@@ -58,7 +58,7 @@ def test_denoising_halves_the_trembling_of_a_noisy_still_face() -> None:
     assert trembling[1] < 0.5 * trembling[0]
 
 
-def test_a_track_is_denoised_as_a_clip_is() -> None:
+def test_a_track_and_a_clip_are_denoised_alike() -> None:
     clip = [crop(seed) for seed in range(4)]
     frames = [frame_with(index, [(7, image)]) for index, image in enumerate(clip)]
     alone = denoise_clip(clip, config=CONFIG, coarse_color=True)  # as the gray frames

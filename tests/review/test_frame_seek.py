@@ -18,14 +18,14 @@ def at(*seconds: Fraction) -> list[FrameTime]:
     return [FrameTime(seconds=value) for value in seconds]
 
 
-def test_the_frame_at_a_time_is_found(tmp_path: Path) -> None:
+def test_a_frame_is_found_by_its_time(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "film.mkv")
 
     times = at(Fraction(0), Fraction(2, 25), Fraction(5, 50), Fraction(11, 25))
     assert numbers_at(path, times) == [0, 2, 2, 11]
 
 
-def test_seeking_skips_frames_in_between_and_finds_the_right_ones(tmp_path: Path) -> None:
+def test_seeking_skips_frames_and_finds_the_right_ones(tmp_path: Path) -> None:
     ticks = tuple(range(0, 3000, 5))  # two minutes at 5 frames a second
     clip = Clip(ticks=ticks, last_duration_ticks=5, size_hw=(16, 96))
     path = make_clip(tmp_path / "film.mp4", clip)

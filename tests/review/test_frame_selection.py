@@ -50,14 +50,14 @@ def test_without_a_similarity_the_middle_of_the_changed_frames_is_typical() -> N
     assert LEAST_ALIKE not in positions
 
 
-def test_unrestored_frames_are_not_searched_for_change() -> None:
+def test_unrestored_frames_are_not_candidates_for_the_most_changed_one() -> None:
     track = track_with([0.9] * 9, [0, 0, 1, 1, 1, 1, 1, 0, 0])
 
     assert set(sampled_positions(track)) <= {2, 3, 4, 5, 6}
     assert sampled_positions(track_with([0.9] * 3, [0, 0, 0])).size == 0
 
 
-def test_a_shot_is_shown_by_a_frame_with_most_of_its_faces() -> None:
+def test_a_shot_is_shown_by_a_frame_with_the_most_faces() -> None:
     frames = review_frames(9)
     second = review_face(0, track=2)
     for at in (5, 6, 7):

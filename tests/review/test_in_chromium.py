@@ -137,7 +137,7 @@ def test_the_divider_follows_keys_and_mouse(tab: Tab, page: Path) -> None:
     assert source_columns() == pytest.approx((0.42 - 0.36) / 0.28, abs=0.05)
 
 
-def test_a_chosen_frame_is_shown_and_marked(tab: Tab, page: Path) -> None:
+def test_clicking_a_frame_shows_and_marks_it(tab: Tab, page: Path) -> None:
     tab.open(page, width=1280)
 
     def shown() -> tuple[str, str]:
@@ -204,7 +204,7 @@ def test_a_page_without_faces_renders(tab: Tab, tmp_path: Path) -> None:
     assert "No faces were found." in tab.evaluate("document.body.textContent")
 
 
-def test_changed_strengths_of_tracks_are_in_the_command(tab: Tab, page: Path) -> None:
+def test_changing_a_track_strength_updates_the_command(tab: Tab, page: Path) -> None:
     tab.open(page, width=1280)
 
     def command() -> str:

@@ -236,7 +236,7 @@ def test_a_film_without_faces_has_a_page_that_says_so(tmp_path: Path) -> None:
     assert data["synthesis"][0] == "Nothing was synthesized: no face was changed."
 
 
-def test_a_page_states_what_is_synthetic_and_the_effect_of_the_encoder(files: ReviewFiles) -> None:
+def test_a_page_says_what_is_synthetic_and_what_the_encoder_changed(files: ReviewFiles) -> None:
     sentences = " ".join(data_of(files.page)["synthesis"])
 
     assert "8 faces (each counted once per frame)" in sentences

@@ -51,7 +51,7 @@ def test_an_old_face_is_restored_in_full() -> None:
     assert deficit(face_crop()) == 1.0
 
 
-def test_a_sharp_face_has_no_deficit() -> None:
+def test_a_sharp_face_has_no_quality_deficit() -> None:
     assert deficit(sharp_crop()) == 0.0
 
 
@@ -62,14 +62,14 @@ def test_a_good_face_is_restored_less_by_keep_good() -> None:
     assert check_track(good, SafeguardConfig(keep_good=0.25)).strength == pytest.approx(0.75)
 
 
-def test_the_deficit_grows_as_resolution_falls() -> None:
+def test_the_quality_deficit_grows_as_resolution_falls() -> None:
     deficits = [deficit(reduce(sharp_crop(), side)) for side in (512, 280, 256, 240, 160)]
 
     assert (deficits[0], deficits[-1]) == (0.0, 1.0)
     assert deficits == sorted(deficits)
 
 
-def test_a_sharp_face_under_strong_noise_has_a_deficit() -> None:
+def test_strong_noise_gives_a_sharp_face_a_quality_deficit() -> None:
     noise = np.random.default_rng(0).normal(0, 10 / 255, (512, 512, 1)).astype(np.float32)
 
     assert deficit((sharp_crop() + noise).clip(0, 1)) > 0.9

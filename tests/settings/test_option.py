@@ -88,7 +88,7 @@ def test_a_setting_knows_its_option() -> None:
     assert quick.metavar == ""
 
 
-def test_a_config_takes_default_range_and_value_of_its_setting() -> None:
+def test_a_stage_config_takes_default_range_and_value_from_its_setting() -> None:
     settings = Settings(name="a", share=0.25)
 
     assert StageConfig().strength == 0.5

@@ -18,7 +18,7 @@ def test_the_default_profile_is_the_defaults() -> None:
     assert RestoreSettings(**PROFILES["watch"].settings) == RestoreSettings()
 
 
-def test_given_options_override_those_of_a_profile() -> None:
+def test_command_line_options_override_a_profile() -> None:
     given = profile_settings("archive", explicit={"codec": "prores"})
 
     assert given == {"detail": 0.0, "verify": True}

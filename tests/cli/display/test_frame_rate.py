@@ -14,7 +14,7 @@ def speeds(first: int, last: int, total: int | None) -> list[Speed | None]:
     ]
 
 
-def test_the_speed_is_measured_from_the_first_frame_on() -> None:
+def test_speed_is_measured_from_the_first_frame() -> None:
     waiting, first, *rest = speeds(0, 9, 20)
 
     assert waiting is first is None
@@ -23,7 +23,7 @@ def test_the_speed_is_measured_from_the_first_frame_on() -> None:
     assert rest[-1].seconds_left == pytest.approx(11 / 4)
 
 
-def test_frames_of_an_earlier_run_do_not_count() -> None:
+def test_frames_restored_by_an_earlier_run_do_not_count_toward_speed() -> None:
     *_, last = speeds(1000, 1003, 1100)
 
     assert last is not None
@@ -32,7 +32,9 @@ def test_frames_of_an_earlier_run_do_not_count() -> None:
 
 
 @pytest.mark.parametrize("total", [None, 3])
-def test_without_remaining_frames_there_is_no_time_left(total: int | None) -> None:
+def test_no_time_left_is_shown_when_the_frame_count_is_unknown_or_reached(
+    total: int | None,
+) -> None:
     *_, last = speeds(1, 3, total)
 
     assert last is not None

@@ -39,13 +39,13 @@ def test_a_long_run_prints_at_most_one_line_in_ten_seconds() -> None:
     assert len(run_at_ten_frames_a_second(60, 600)) <= 6
 
 
-def test_a_line_has_progress_speed_time_left_and_faces() -> None:
+def test_a_progress_line_shows_percent_speed_time_left_and_faces() -> None:
     assert run_at_ten_frames_a_second(10, 40_000) == [
         "restoring: 100 of 40000 frames, 10.0 frames/s, 1:06:30 left, 200 faces"
     ]
 
 
-def test_a_film_of_unknown_length_has_no_time_left() -> None:
+def test_no_time_left_is_shown_for_a_film_of_unknown_length() -> None:
     assert run_at_ten_frames_a_second(10, None) == [
         "restoring: 100 frames, 10.0 frames/s, 200 faces"
     ]
@@ -64,7 +64,7 @@ def test_a_long_download_prints_lines_at_intervals() -> None:
     ]
 
 
-def test_a_slow_frame_shows_its_progress() -> None:
+def test_progress_is_shown_within_a_slow_frame() -> None:
     clock, stream = Clock(), io.StringIO()
     display = LogDisplay(stream, clock)
     clock.seconds = 12.0
@@ -81,7 +81,7 @@ def test_a_closed_stderr_does_not_stop_the_run() -> None:
     print_line("a line", stream=Closed())
 
 
-def test_quiet_shows_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+def test_quiet_suppresses_all_progress(capfd: pytest.CaptureFixture[str]) -> None:
     with restore_display(quiet=True) as display:
         display.show(progress(1, 2))
         display.show_download("net", 1, 2)
@@ -94,7 +94,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_a_terminal_shows_a_bar_that_is_removed_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_shows_a_bar_and_removes_it_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     monkeypatch.setattr("sys.stderr", cast("TextIO", terminal))
     monkeypatch.setenv("TERM", "xterm")
@@ -135,7 +135,7 @@ def test_the_summary_counts_frames_and_faces() -> None:
     assert line == "out.mp4: 240 frames, 230 faces in 1 track, 12.0 s, 20.0 frames/s"
 
 
-def test_the_summary_ends_with_damage_and_notes() -> None:
+def test_the_summary_ends_with_damaged_packets_and_notes() -> None:
     damaged = report(damaged_packets=1, notes=("data stream 3 left out",))
 
     assert list(summary_lines(damaged, Path("out.mp4"), 12.0))[1:] == [

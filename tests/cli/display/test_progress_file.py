@@ -44,7 +44,7 @@ def read(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text())
 
 
-def test_the_file_has_progress_and_speed(tmp_path: Path) -> None:
+def test_the_progress_file_has_progress_and_speed(tmp_path: Path) -> None:
     path, clock, shown = tmp_path / "progress.json", Clock(), Shown()
     display = ProgressFile(path, shown, clock)
     for frame in range(1, 11):
@@ -62,7 +62,9 @@ def test_the_file_has_progress_and_speed(tmp_path: Path) -> None:
     assert shown.count == 10
 
 
-def test_the_file_is_written_at_most_twice_a_second_or_at_a_new_stage(tmp_path: Path) -> None:
+def test_the_progress_file_is_written_at_each_stage_and_at_most_twice_a_second(
+    tmp_path: Path,
+) -> None:
     path, clock = tmp_path / "progress.json", Clock()
     display = ProgressFile(path, Shown(), clock)
     for frame in range(1, 5):

@@ -14,5 +14,5 @@ from vidrestore.cli.parsing.arguments import with_bare_background
         ("", ""),
     ],
 )
-def test_a_bare_background_is_completed_with_its_default(words: str, meant: str) -> None:
+def test_background_without_a_value_gets_its_default(words: str, meant: str) -> None:
     assert with_bare_background(words.split()) == meant.split()

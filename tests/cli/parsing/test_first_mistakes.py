@@ -40,7 +40,7 @@ def test_the_error_names_the_command_to_use(
         ("in.mp4 -o out.mp4", "h264"),
     ],
 )
-def test_webm_gets_a_codec_that_it_holds(line: str, codec: str) -> None:
+def test_webm_defaults_to_a_codec_it_supports(line: str, codec: str) -> None:
     command, arguments = parse_restore(line.split())
 
     assert command.source == Path("in.mp4")

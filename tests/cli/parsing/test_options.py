@@ -27,7 +27,7 @@ def options_in(text: str) -> list[str]:
     return re.findall(r"^  (?:-\w \S+, )?(--[\w-]+)", text, flags=re.MULTILINE)
 
 
-def test_the_help_has_every_option_once_in_its_group_and_the_most_used_first(
+def test_help_lists_every_option_once_by_group_with_the_most_used_first(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     groups = help_of(capsys=capsys)
@@ -69,7 +69,7 @@ def test_the_help_explains_automatic_defaults(capsys: pytest.CaptureFixture[str]
     assert "None" not in text
 
 
-def test_every_settings_class_has_its_defaults_without_options() -> None:
+def test_no_options_give_the_defaults_of_every_settings_class() -> None:
     command, arguments = parse_restore(["film.mkv", "-o", "out.mkv"])
 
     assert command == RestoreCommand(source=Path("film.mkv"), output=Path("out.mkv"))
@@ -77,7 +77,7 @@ def test_every_settings_class_has_its_defaults_without_options() -> None:
     assert arguments.job == JobSettings()
 
 
-def test_options_of_the_job_are_passed_on() -> None:
+def test_job_options_reach_the_job_settings() -> None:
     words = "film.mkv -o out.mkv --resume --segment 2.5 --engine ray --workers 3"
     _, arguments = parse_restore(words.split())
 
@@ -105,7 +105,7 @@ def test_a_background_is_a_name_or_a_file(text: str, background: str | Path) -> 
     assert name_or_file(text) == background
 
 
-def test_the_default_background_on_a_cpu_is_the_small_network() -> None:
+def test_background_on_a_cpu_defaults_to_the_small_network() -> None:
     assert background_for("cpu") == "compact"
 
 

@@ -29,7 +29,9 @@ def films(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return Path("films")
 
 
-def test_the_command_line_precedes_the_file_and_the_file_the_profile(films: Path) -> None:
+def test_command_line_overrides_project_file_and_project_file_overrides_profile(
+    films: Path,
+) -> None:
     write(films, 'profile = "archive"\nstrength = 0.5\ngrain = 0.5\ncodec = "prores"')
 
     settings = parsed("films/a.mkv -o b.mkv --grain 1").typed
@@ -39,7 +41,7 @@ def test_the_command_line_precedes_the_file_and_the_file_the_profile(films: Path
     assert settings.steady == RestoreSettings().steady
 
 
-def test_a_profile_of_the_command_line_replaces_that_of_the_file(films: Path) -> None:
+def test_a_profile_on_the_command_line_replaces_the_one_in_the_file(films: Path) -> None:
     write(films, 'profile = "archive"')
 
     settings = parsed("films/a.mkv -o b.mkv --profile sharp").typed
@@ -47,20 +49,22 @@ def test_a_profile_of_the_command_line_replaces_that_of_the_file(films: Path) ->
     assert (settings.detail, settings.codec, settings.verify) == (1.0, "h264", False)
 
 
-def test_a_switch_of_a_profile_can_be_disabled(films: Path) -> None:
+def test_a_switch_set_by_a_profile_can_be_turned_off(films: Path) -> None:
     del films
     settings = parsed("a.mkv -o b.mkv --profile archive --no-verify").typed
 
     assert (settings.verify, settings.codec) == (False, "ffv1")
 
 
-def test_a_codec_of_a_profile_is_not_replaced_by_that_of_webm(films: Path) -> None:
+def test_the_webm_default_does_not_replace_the_codec_of_a_profile(films: Path) -> None:
     del films
     assert parsed("a.mkv -o b.webm --profile archive").typed.codec == "ffv1"
     assert parsed("a.mkv -o b.webm --profile sharp").typed.codec == "av1"
 
 
-def test_the_file_next_to_the_source_precedes_that_of_the_working_folder(films: Path) -> None:
+def test_the_project_file_next_to_the_source_wins_over_the_one_in_the_working_folder(
+    films: Path,
+) -> None:
     working_folder = write(Path(), "strength = 0.1")
     assert parsed("films/a.mkv -o b.mkv").project_file == working_folder
     beside = write(films, "strength = 0.2")
@@ -72,7 +76,7 @@ def test_the_file_next_to_the_source_precedes_that_of_the_working_folder(films: 
     assert parsed("films/a.mkv -o b.mkv --config none").typed.strength == 1.0
 
 
-def test_paths_are_relative_to_the_project_file_and_names_stay_names(films: Path) -> None:
+def test_paths_are_relative_to_the_project_file_and_model_names_are_not_paths(films: Path) -> None:
     write(films, 'model = "mine.pth"\nbackground = "compact"')
     (films / "mine.pth").write_bytes(b"")
 
@@ -107,7 +111,7 @@ def test_paths_are_relative_to_the_project_file_and_names_stay_names(films: Path
         ("= 1", "not a readable TOML file"),
     ],
 )
-def test_a_wrong_line_is_refused_with_its_file_and_key(
+def test_a_wrong_setting_is_refused_with_its_file_and_key(
     films: Path, line: str, message: str
 ) -> None:
     path = write(films, line)
@@ -117,13 +121,13 @@ def test_a_wrong_line_is_refused_with_its_file_and_key(
     assert str(refused.value).startswith(f"{path}: {message}")
 
 
-def test_a_given_project_file_must_exist(films: Path) -> None:
+def test_a_project_file_named_on_the_command_line_must_exist(films: Path) -> None:
     del films
     with pytest.raises(UsageError, match=r"gone\.toml: not a readable TOML file"):
         parsed("a.mkv -o b.mkv --config gone.toml")
 
 
-def test_a_batch_reads_the_file_of_its_folder(
+def test_a_batch_reads_the_project_file_in_its_folder(
     films: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write(films, "strength = 2")

@@ -61,7 +61,7 @@ def test_a_batch_gives_the_detections_of_its_single_images(detector: MtcnnDetect
             np.testing.assert_allclose(first.landmarks_xy, second.landmarks_xy, atol=0.02)
 
 
-def test_the_batched_cascade_agrees_with_one_run_window_by_window(
+def test_the_batched_cascade_matches_a_cascade_run_window_by_window(
     detector: MtcnnDetector,
 ) -> None:
     config = DetectorConfig()
@@ -125,7 +125,7 @@ def test_faces_are_refined_at_their_predicted_positions(detector: MtcnnDetector)
 
 
 @pytest.mark.parametrize("degrees", [-150.0, -70.0, 35.0, 90.0, 180.0])
-def test_a_face_predicted_with_rotation_is_refined_with_rotation(
+def test_a_rotated_face_is_refined_in_its_rotated_position(
     detector: MtcnnDetector, degrees: float
 ) -> None:
     image = example_images()[0]
@@ -141,7 +141,7 @@ def test_a_face_predicted_with_rotation_is_refined_with_rotation(
 
 @pytest.mark.parametrize("scale", [0.5, 1.0], ids=["small", "searched at half its size"])
 @pytest.mark.parametrize("turns", [1, 2, 3])
-def test_faces_on_their_side_are_detected_by_a_rotated_search(
+def test_a_rotated_search_detects_faces_lying_on_their_side(
     detector: MtcnnDetector, turns: int, scale: float
 ) -> None:
     upright = cv2.resize(example_images()[0], None, fx=scale, fy=scale)
@@ -195,7 +195,7 @@ def test_images_of_different_shapes_are_refused(detector: MtcnnDetector) -> None
 
 
 @pytest.mark.cuda
-def test_a_gpu_detects_the_same_face(detector: MtcnnDetector, cuda: torch.device) -> None:
+def test_gpu_and_cpu_detect_the_same_face(detector: MtcnnDetector, cuda: torch.device) -> None:
     image = example_images()[0]
     on_gpu = MtcnnDetector(packaged_mtcnn(), device=cuda)
 

@@ -24,7 +24,7 @@ def mobile_weights() -> Path:
     return path
 
 
-def test_the_example_face_is_detected_where_mtcnn_detects_it() -> None:
+def test_retinaface_and_mtcnn_detect_the_example_face_in_the_same_place() -> None:
     detector = RetinaFaceDetector("retinaface-mobile", mobile_weights())
     picture = example_images()[0]
     ((expected,),) = MtcnnDetector(packaged_mtcnn()).detect([picture])
@@ -51,7 +51,7 @@ def drawn_weights(name: str, folder: Path) -> Path:
     return path
 
 
-def test_random_weights_give_the_stored_detections(tmp_path: Path) -> None:
+def test_fixed_random_weights_give_the_stored_detections(tmp_path: Path) -> None:
     # facexlib 0.3.0 gave the numbers: (4, 15), edges of a box, score, five landmarks.
     expected = np.load(GOLDEN / "retinaface_mobile_detections.npy")
     detector = RetinaFaceDetector(
@@ -109,7 +109,7 @@ def test_a_missing_file_is_never_downloaded(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_under_another_name_is_refused(tmp_path: Path) -> None:
+def test_a_retinaface_file_under_another_name_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "mine.pth"
     path.write_bytes(b"x")
 

@@ -39,7 +39,7 @@ def test_a_rotated_box_is_cropped_upright() -> None:
 
 
 @pytest.mark.parametrize("side", [30.0, 48.0, 96.0, 150.0, 260.0])
-def test_crops_agree_with_averaging_over_areas(side: float) -> None:
+def test_a_downscaled_crop_is_the_mean_over_areas(side: float) -> None:
     image = waves(300, 400)
 
     crops = crop_squares(mip_levels(image), squares_at((0, 190.3, 151.7, side, 0.0)), 48)
@@ -51,7 +51,7 @@ def test_crops_agree_with_averaging_over_areas(side: float) -> None:
 
 
 @pytest.mark.parametrize("taps", [1, 2])
-def test_detail_too_fine_for_a_crop_is_averaged(taps: int) -> None:
+def test_detail_finer_than_the_crop_is_averaged_and_does_not_alias(taps: int) -> None:
     checks = torch.zeros(1, 3, 256, 256)
     checks[..., ::2, ::2] = 1.0
     checks[..., 1::2, 1::2] = 1.0
@@ -71,7 +71,7 @@ def test_crops_are_zero_outside_the_image() -> None:
     assert crops[0, :, :, 7:].min() > 0.99
 
 
-def test_every_box_is_cropped_from_its_image() -> None:
+def test_every_box_is_cropped_from_its_own_image() -> None:
     images = torch.stack([torch.full((3, 64, 64), float(number)) for number in range(3)])
     squares = squares_at(
         (2, 30.0, 30.0, 20.0, 0.0), (0, 30.0, 30.0, 55.0, 0.0), (1, 30.0, 30.0, 10.0, 0.0)

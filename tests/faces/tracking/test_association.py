@@ -17,7 +17,7 @@ def test_crossing_faces_are_paired_at_the_least_total_cost() -> None:
     assert assign_detections(predicted, detected) == {0: 1, 1: 0}
 
 
-def test_a_face_too_far_away_is_left_unpaired() -> None:
+def test_a_detection_too_far_from_every_track_is_left_unmatched() -> None:
     predicted = [face_at((100.0, 100.0)), face_at((400.0, 100.0))]
 
     assert assign_detections(predicted, [face_at((104.0, 100.0))]) == {0: 0}
@@ -51,7 +51,7 @@ def test_iou_is_the_common_area_over_the_union() -> None:
     assert iou(face, face_at((500.0, 100.0))) == 0.0
 
 
-def test_of_faces_that_contain_each_other_the_best_is_kept() -> None:
+def test_of_overlapping_duplicates_the_face_with_the_best_score_is_kept() -> None:
     good = face_at((100.0, 100.0), score=0.95)
     inside = face_at((102.0, 100.0), eyes_px=20.0, score=0.8)
     around = face_at((100.0, 102.0), eyes_px=70.0, score=0.9)

@@ -21,7 +21,7 @@ def points_of(frames: list[TrackedFrame]) -> list[np.ndarray]:
     return [frame.faces[0].landmarks_xy for frame in frames]
 
 
-def test_frames_are_returned_in_order_with_steadier_landmarks() -> None:
+def test_smoothing_keeps_frames_in_order_and_steadies_landmarks() -> None:
     frames = shaky_track(60)
 
     out = list(smooth_tracks(frames))
@@ -31,7 +31,7 @@ def test_frames_are_returned_in_order_with_steadier_landmarks() -> None:
     assert landmark_jitter_px(after[8:-8]) < landmark_jitter_px(before) / 8
 
 
-def test_raw_landmarks_and_other_values_are_unchanged() -> None:
+def test_smoothing_changes_only_the_smoothed_landmarks() -> None:
     for before, after in zip(shaky_track(20), smooth_tracks(shaky_track(20)), strict=True):
         (first,), (other,) = before.faces, after.faces
         assert np.array_equal(first.raw_landmarks_xy, other.raw_landmarks_xy)
@@ -91,7 +91,7 @@ def test_interpolated_faces_weigh_less_than_detected_ones() -> None:
     assert interpolated_error < 0.7 * detected_error
 
 
-def test_without_a_window_landmarks_stay_as_detected() -> None:
+def test_a_window_of_zero_leaves_landmarks_as_detected() -> None:
     frames = shaky_track(12)
 
     out = list(smooth_tracks(frames, config=SmoothingConfig(window_seconds=0.0)))

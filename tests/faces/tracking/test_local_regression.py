@@ -55,7 +55,7 @@ def test_jitter_of_a_still_face_falls_to_less_than_an_eighth() -> None:
     assert after < before / 8
 
 
-def test_noise_of_positions_falls_to_less_than_half() -> None:
+def test_position_noise_falls_to_less_than_half() -> None:
     times = seconds(250)
     truth = along_x(times, lambda t: 0)
 
@@ -104,7 +104,7 @@ def test_a_head_shake_at_two_hertz_is_not_flattened(amplitude_px: float) -> None
     assert 0.88 < gain < 1.05
 
 
-def test_a_sudden_stop_is_not_smoothed() -> None:
+def test_a_sudden_stop_stays_sudden() -> None:
     times = seconds(100)
     truth = along_x(times, lambda t: np.minimum(t, 2.0) * 300)
 
@@ -173,7 +173,7 @@ def test_frames_outside_the_window_have_no_influence() -> None:
     assert np.array_equal(result, expected)
 
 
-def test_at_a_variable_frame_rate_motion_is_fitted_in_time() -> None:
+def test_motion_is_fitted_over_time_and_not_over_frame_numbers() -> None:
     times = np.cumsum(np.random.default_rng(3).uniform(0.02, 0.06, 120))
     truth = along_x(times, lambda t: 150 * t)
 
@@ -184,21 +184,21 @@ def test_at_a_variable_frame_rate_motion_is_fitted_in_time() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 7])
-def test_short_tracks_stay_near_the_detected_landmarks(count: int) -> None:
+def test_landmarks_of_short_tracks_stay_near_their_detections(count: int) -> None:
     times = seconds(count)
     measured = noisy(along_x(times, lambda t: 100 * t))
 
     assert np.abs(smoothed(times, measured) - measured).max() < 4.0
 
 
-def test_landmarks_of_distant_frames_stay_as_detected() -> None:
+def test_landmarks_at_one_frame_per_second_stay_as_detected() -> None:
     times = np.arange(6.0)
     measured = noisy(along_x(times, lambda t: 90 * t))
 
     assert np.array_equal(smoothed(times, measured), measured)
 
 
-def test_the_same_shift_of_everything_shifts_the_result() -> None:
+def test_shifting_every_input_shifts_the_result_equally() -> None:
     times = seconds(40)
     measured = noisy(along_x(times, lambda t: 30 * np.sin(8 * t)))
 

@@ -57,7 +57,7 @@ def test_a_cut_to_another_scene_of_the_same_brightness_is_detected() -> None:
     assert cuts_in(balanced) == [8]
 
 
-def test_if_every_image_differs_every_image_is_a_shot() -> None:
+def test_a_film_of_unrelated_images_has_a_shot_for_each() -> None:
     assert cuts_in([scene(seed) for seed in range(6)]) == [1, 2, 3, 4, 5]
 
 
@@ -129,11 +129,11 @@ def test_a_moving_face_is_one_shot() -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 4])
-def test_every_frame_gets_its_decision_however_short_the_film(count: int) -> None:
+def test_every_frame_of_even_the_shortest_film_gets_a_decision(count: int) -> None:
     assert cuts_in(still(1, count)) == []
 
 
-def test_decisions_come_after_the_stated_delay() -> None:
+def test_shot_decisions_come_after_the_documented_delay() -> None:
     detector = ShotDetector()
     decisions = [detector.push(image) for image in still(1, 6)]
 
@@ -142,7 +142,7 @@ def test_decisions_come_after_the_stated_delay() -> None:
     assert detector.finish() == [False] * DELAY_FRAMES
 
 
-def test_images_of_changing_size_are_compared() -> None:
+def test_images_that_change_size_can_be_compared() -> None:
     images = [*still(1, 6), *(scene(2, width=300, height=200) for _ in range(6))]
 
     assert cuts_in(images) == [6]

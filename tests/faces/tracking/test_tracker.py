@@ -51,7 +51,7 @@ def test_every_frame_is_returned_once_and_in_order() -> None:
     assert [frame.frame.index for frame in tracked(script)] == list(range(40))
 
 
-def test_a_face_is_tracked_between_detections_under_one_number() -> None:
+def test_a_face_keeps_its_track_number_between_detections() -> None:
     script = {index: [walking(index)] for index in range(60)}
     detector = ScriptedDetector(script)
 
@@ -71,7 +71,7 @@ def test_a_face_is_tracked_back_to_the_frame_in_which_it_appears() -> None:
     assert ids(tracked(script)) == [()] * 13 + [(1,)] * 27
 
 
-def test_a_shot_change_ends_every_track_and_is_searched_at_once() -> None:
+def test_a_shot_change_ends_every_track_and_triggers_detection() -> None:
     script = {index: [face_at((80.0, 60.0), eyes_px=20.0)] for index in range(30)}
     frames = [numbered_frame(index, scene=int(index >= 13)) for index in range(30)]
     detector = ScriptedDetector(script)
@@ -83,7 +83,7 @@ def test_a_shot_change_ends_every_track_and_is_searched_at_once() -> None:
     assert 13 in detector.searches
 
 
-def test_tracking_from_the_start_of_a_shot_is_as_from_the_start_of_the_film() -> None:
+def test_tracking_restarted_at_a_shot_matches_tracking_the_full_film() -> None:
     script = {index: [walking(index % 20), walking(index % 20, y=20.0)] for index in range(60)}
     script[31] = []
 
@@ -137,14 +137,14 @@ def test_a_face_detected_only_once_or_twice_is_dropped() -> None:
     assert ids(tracked(script)) == [(1,)] * 40
 
 
-def test_tracks_of_low_score_are_dropped() -> None:
+def test_tracks_with_low_scores_are_dropped() -> None:
     script = {index: [face_at((80.0, 60.0), score=0.6)] for index in range(40)}
 
     assert ids(tracked(script)) == [()] * 40
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_a_face_in_every_frame_of_a_short_shot_needs_no_more_hits(count: int) -> None:
+def test_a_face_detected_throughout_a_short_shot_is_confirmed(count: int) -> None:
     script = {index: [face_at((80.0, 60.0))] for index in range(count)}
 
     assert ids(tracked(script, count)) == [(1,)] * count
@@ -196,7 +196,7 @@ def test_a_track_that_detection_keeps_missing_ends() -> None:
     assert out[-1] == ()
 
 
-def test_a_detector_that_cannot_refine_cheaply_searches_every_frame() -> None:
+def test_a_detector_without_fast_refinement_searches_every_frame() -> None:
     script = {index: [walking(index)] for index in range(30)}
     detector = ScriptedDetector(script, has_fast_refine=False)
 
@@ -229,7 +229,7 @@ def test_the_number_of_buffered_frames_is_bounded(fps: float) -> None:
     assert max(ahead) <= 12 + 1 + 2
 
 
-def test_timestamps_that_jump_back_do_not_stop_the_search() -> None:
+def test_detection_continues_when_timestamps_jump_back() -> None:
     script = {index: [face_at((80.0, 60.0))] for index in range(60)}
     seconds = [index / 25 + (100 if index < 30 else 0) for index in range(60)]
     frames = [numbered_frame(index, seconds=time) for index, time in enumerate(seconds)]
@@ -239,7 +239,7 @@ def test_timestamps_that_jump_back_do_not_stop_the_search() -> None:
     assert all(len(faces) == 1 for faces in out)
 
 
-def test_shot_changes_use_thumbnails_and_detection_uses_images_of_searched_frames() -> None:
+def test_full_images_are_made_only_for_frames_that_detection_searches() -> None:
     frames = [numbered_frame(index, scene=index // 20) for index in range(40)]
     viewed: list[int] = []
 
@@ -276,7 +276,7 @@ def example_frames(*, turns: int = 0) -> list[Frame]:
     ]
 
 
-def test_the_face_of_the_example_is_one_track_without_a_miss(mtcnn: MtcnnDetector) -> None:
+def test_the_example_face_is_one_track_through_every_frame(mtcnn: MtcnnDetector) -> None:
     out = list(track_faces(example_frames(), detector=mtcnn, view=plain_view))
 
     assert ids(out) == [(1,)] * len(out)
@@ -284,7 +284,7 @@ def test_the_face_of_the_example_is_one_track_without_a_miss(mtcnn: MtcnnDetecto
     assert not any(frame.faces[0].interpolated for frame in out)
 
 
-def test_a_rotated_film_is_tracked_as_if_upright(mtcnn: MtcnnDetector) -> None:
+def test_a_rotated_film_is_tracked_like_an_upright_one(mtcnn: MtcnnDetector) -> None:
     upright = list(track_faces(example_frames(), detector=mtcnn, view=plain_view))
     turned = list(track_faces(example_frames(turns=1), detector=mtcnn, view=plain_view))
 

@@ -77,7 +77,7 @@ def assert_same(folder: Path, whole: Path) -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-def test_several_workers_give_the_bytes_of_one_process(
+def test_several_workers_and_one_process_give_the_same_bytes(
     film: Path, whole: Path, tmp_path: Path, workers: int
 ) -> None:
     updates: list[Progress] = []
@@ -100,7 +100,7 @@ def test_several_workers_give_the_bytes_of_one_process(
     assert not job_folder_path(tmp_path / "out.mkv").exists()
 
 
-def test_the_task_of_a_dead_worker_is_done_by_another(
+def test_another_worker_takes_over_the_task_of_a_dead_one(
     film: Path, whole: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     def dies(stream: LocalStream) -> bool:
@@ -117,7 +117,7 @@ def test_the_task_of_a_dead_worker_is_done_by_another(
     assert "a worker died; another one restarts its task: frames 6 to 11" in caplog.text
 
 
-def test_an_analysis_whose_worker_dies_continues_from_the_log(
+def test_an_analysis_whose_worker_dies_continues_from_the_journal(
     film: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tasks, "FRAMES_PER_BATCH", 2)
@@ -215,7 +215,7 @@ def test_damaged_files_are_redone(film: Path, whole: Path, tmp_path: Path, damag
     assert_same(tmp_path, whole)
 
 
-def test_one_process_and_workers_resume_the_runs_of_each_other(
+def test_a_run_can_switch_between_one_process_and_workers_on_resume(
     film: Path, whole: Path, tmp_path: Path
 ) -> None:
     target = tmp_path / "out.mkv"
@@ -235,7 +235,7 @@ def test_one_process_and_workers_resume_the_runs_of_each_other(
     assert_same(tmp_path, whole)
 
 
-def test_a_folder_of_images_is_restored_by_workers(tmp_path: Path) -> None:
+def test_workers_restore_an_image_sequence(tmp_path: Path) -> None:
     source = tmp_path / "in"
     source.mkdir()
     for number in range(14):
@@ -250,7 +250,7 @@ def test_a_folder_of_images_is_restored_by_workers(tmp_path: Path) -> None:
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
-def test_interlaced_film_is_restored_by_workers(tmp_path: Path) -> None:
+def test_workers_restore_an_interlaced_film(tmp_path: Path) -> None:
     clip = Clip(
         size_hw=FACE_SIZE_HW,
         ticks=tuple(range(12)),
@@ -267,7 +267,7 @@ def test_interlaced_film_is_restored_by_workers(tmp_path: Path) -> None:
     assert (tmp_path / "out.mkv").read_bytes() == (tmp_path / "whole.mkv").read_bytes()
 
 
-def test_an_error_of_a_worker_is_the_error_of_the_run(
+def test_an_error_in_a_worker_is_raised_by_the_run(
     film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object, **__: object) -> None:
@@ -278,7 +278,7 @@ def test_an_error_of_a_worker_is_the_error_of_the_run(
         restore_distributed(film, tmp_path / "out.mkv", settings_in(tmp_path), SHORT)
 
 
-def test_an_unexpected_error_names_the_place_where_it_happened(
+def test_an_unexpected_worker_error_has_the_traceback_of_the_worker(
     film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object, **__: object) -> None:
@@ -289,7 +289,7 @@ def test_an_unexpected_error_names_the_place_where_it_happened(
         restore_distributed(film, tmp_path / "out.mkv", settings_in(tmp_path), SHORT)
 
 
-def test_a_worker_with_other_versions_is_refused(
+def test_a_worker_with_different_package_versions_is_refused(
     film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     versions = {**worker_process.versions(), "torch": "1.0"}
@@ -302,7 +302,7 @@ def test_a_worker_with_other_versions_is_refused(
 
 
 @pytest.mark.parametrize("other", ["A100, cuDNN 91002", "H100, cuDNN 91100", ""])
-def test_a_worker_with_another_gpu_or_cudnn_than_the_first_is_refused(
+def test_a_worker_whose_gpu_or_cudnn_differs_from_the_first_is_refused(
     film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: str
 ) -> None:
     gpus = chain(["H100, cuDNN 91002"], repeat(other))  # the first worker's, then the others'
@@ -319,7 +319,7 @@ def test_a_worker_with_another_gpu_or_cudnn_than_the_first_is_refused(
     assert not (tmp_path / "out.mkv").exists()
 
 
-def test_workers_with_gpus_of_one_kind_restore_together(
+def test_workers_with_the_same_gpu_model_restore_together(
     film: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def describe(_device: torch.device) -> str:
@@ -330,7 +330,7 @@ def test_workers_with_gpus_of_one_kind_restore_together(
     assert_same(tmp_path, whole)
 
 
-def test_a_film_without_a_frame_in_the_time_range_is_refused(film: Path, tmp_path: Path) -> None:
+def test_a_time_range_without_frames_is_refused_by_workers(film: Path, tmp_path: Path) -> None:
     settings = settings_in(tmp_path, start_seconds=Fraction(100))
     with pytest.raises(MediaError, match="no frame"):
         restore_distributed(film, tmp_path / "out.mkv", settings, SHORT)

@@ -54,9 +54,7 @@ def two_nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Any, Any]]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Ray has clusters of one machine on Linux only")
-def test_a_film_is_restored_when_a_node_is_killed(
-    two_nodes: tuple[Any, Any], tmp_path: Path
-) -> None:
+def test_a_run_survives_the_loss_of_a_ray_node(two_nodes: tuple[Any, Any], tmp_path: Path) -> None:
     cluster, second = two_nodes
     clip = Clip(size_hw=FACE_SIZE_HW, ticks=tuple(range(90)), picture=face_picture)
     film = make_clip(tmp_path / "film.mkv", clip)

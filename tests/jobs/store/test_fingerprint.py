@@ -33,7 +33,7 @@ def changed(one: dict[str, str], other: dict[str, str]) -> set[str]:
     return {name for name in one.keys() | other.keys() if one.get(name) != other.get(name)}
 
 
-def test_the_network_and_the_size_of_its_output_are_part_of_a_job(info: VideoInfo) -> None:
+def test_the_fingerprint_includes_the_network_and_its_output_size(info: VideoInfo) -> None:
     plain, small = identity(info), identity(info, background="compact")
 
     assert changed(plain, small) == {"--background", "--scale"}
@@ -41,7 +41,7 @@ def test_the_network_and_the_size_of_its_output_are_part_of_a_job(info: VideoInf
     assert changed(small, identity(info, background="realesrgan")) == {"--background"}
 
 
-def test_the_model_of_a_gpu_and_its_cudnn_are_part_of_a_job(info: VideoInfo) -> None:
+def test_the_fingerprint_includes_the_gpu_model_and_cudnn_version(info: VideoInfo) -> None:
     settings = RestoreSettings(device="cuda", batch_size=8)
 
     def on(gpu: str) -> dict[str, str]:
@@ -55,7 +55,7 @@ def test_the_model_of_a_gpu_and_its_cudnn_are_part_of_a_job(info: VideoInfo) -> 
 
 
 @pytest.mark.parametrize("setting", ["background", "model"])
-def test_other_weights_in_a_file_of_the_same_name_are_another_network(
+def test_replacing_a_weights_file_changes_the_fingerprint(
     info: VideoInfo, tmp_path: Path, setting: str
 ) -> None:
     path = compact_file(tmp_path, 2)
@@ -67,7 +67,7 @@ def test_other_weights_in_a_file_of_the_same_name_are_another_network(
 
 
 @pytest.mark.parametrize("setting", ["background", "model"])
-def test_two_spellings_of_a_file_are_one_network(
+def test_two_spellings_of_one_weights_path_have_the_same_fingerprint(
     info: VideoInfo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str
 ) -> None:
     path = compact_file(tmp_path, 2)
@@ -101,13 +101,13 @@ def test_two_spellings_of_a_file_are_one_network(
     ids=str,
 )
 @pytest.mark.skipif(torch.cuda.is_available(), reason="auto is a GPU here")
-def test_settings_that_resolve_to_the_same_values_are_one_job(
+def test_settings_that_resolve_to_equal_values_have_the_same_fingerprint(
     info: VideoInfo, typed: dict[str, object], other: dict[str, object]
 ) -> None:
     assert changed(identity(info, **typed), identity(info, **other)) == set()
 
 
-def test_every_other_setting_is_part_of_a_job(info: VideoInfo) -> None:
+def test_every_other_setting_changes_the_fingerprint(info: VideoInfo) -> None:
     before = identity(info)
 
     assert changed(before, identity(info, strength=0.5)) == {"--strength"}

@@ -73,12 +73,12 @@ def test_journal_entries_are_read_back_unchanged(states: list[JobState], tmp_pat
     ]
 
 
-def test_a_missing_journal_has_no_entries(tmp_path: Path) -> None:
+def test_a_missing_journal_reads_as_empty(tmp_path: Path) -> None:
     assert read_journal(tmp_path) == JournalContent()
 
 
 @pytest.mark.parametrize("cut_bytes", [1, 2, 30, 200])
-def test_an_incomplete_last_line_is_not_an_entry(
+def test_an_incomplete_last_journal_line_is_ignored(
     states: list[JobState], tmp_path: Path, cut_bytes: int
 ) -> None:
     path = tmp_path / "journal"
@@ -98,7 +98,7 @@ def test_entries_after_a_damaged_line_are_ignored(states: list[JobState], tmp_pa
         list(read_frames(tmp_path, 0, states[-1].journal_bytes))
 
 
-def test_consecutive_segments_end_before_a_missing_one(
+def test_consecutive_segments_stop_at_the_first_missing_one(
     states: list[JobState], tmp_path: Path
 ) -> None:
     entries = read_journal(tmp_path).entries
@@ -107,7 +107,9 @@ def test_consecutive_segments_end_before_a_missing_one(
     assert [entry.segment for entry in consecutive(entries)] == [0]
 
 
-def test_entries_after_the_kept_state_are_truncated(states: list[JobState], tmp_path: Path) -> None:
+def test_journal_lines_after_the_last_saved_state_are_cut_off(
+    states: list[JobState], tmp_path: Path
+) -> None:
     content = read_journal(tmp_path)
     content.state = content.entries[1].state
     content.published = {(1, 2)}

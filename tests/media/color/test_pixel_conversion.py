@@ -21,7 +21,7 @@ SIZE_HW = (9, 13)
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("full_range", [False, True])
-def test_a_conversion_called_lossless_can_be_inverted(
+def test_a_conversion_reported_as_lossless_can_be_inverted(
     source: str, target: str, full_range: bool
 ) -> None:
     color = ColorTags(full_range=full_range, range_known=True)
@@ -99,7 +99,7 @@ def test_the_encoder_gets_the_format_with_the_least_loss(
     ("source", "target"), [("yuva420p", "yuva444p10le"), ("gbrap", "gbrap16le")]
 )
 @pytest.mark.parametrize("full_range", [False, True])
-def test_opaque_and_transparent_alpha_are_kept_at_higher_depths(
+def test_alpha_extremes_are_exact_at_higher_depths(
     source: str, target: str, full_range: bool
 ) -> None:
     color = ColorTags(full_range=full_range, range_known=True)

@@ -153,18 +153,18 @@ def test_every_planar_format_has_the_layout_of_ffmpeg(name: str) -> None:
         assert planar.plane_hw(part.plane, (17, 33)) == (part.height, part.width)
 
 
-def test_the_names_of_jpeg_formats_imply_full_range() -> None:
+def test_yuvj_formats_imply_full_range() -> None:
     layout = source_layout("yuvj422p")
     assert layout.full_range
     assert layout.planar.name == "yuv422p"
 
 
-def test_formats_without_planes_of_8_to_16_bits_are_refused() -> None:
+def test_formats_outside_8_to_16_bits_are_refused() -> None:
     with pytest.raises(MediaError, match="bayer_rggb8 is not supported"):
         source_layout("bayer_rggb8")
 
 
 @pytest.mark.parametrize("name", ["xyz12le", "gbrpf32le"])
-def test_cinema_xyz_and_floats_are_refused_with_what_to_do(name: str) -> None:
+def test_xyz_and_float_formats_are_refused_with_advice(name: str) -> None:
     with pytest.raises(MediaError, match=f"{name} is not supported; convert the video"):
         source_layout(name)

@@ -23,7 +23,9 @@ def rgb(frame: Frame) -> np.ndarray:
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize("pixel_format", FORMATS, ids=lambda pixel_format: pixel_format.name)
-def test_every_format_is_enlarged_in_its_own_planes(pixel_format: PixelFormat, scale: int) -> None:
+def test_every_pixel_format_is_upscaled_plane_by_plane(
+    pixel_format: PixelFormat, scale: int
+) -> None:
     frame = random_frame(pixel_format, SIZE_HW)
     large = upscale_planes(frame, scale)
 
@@ -32,14 +34,14 @@ def test_every_format_is_enlarged_in_its_own_planes(pixel_format: PixelFormat, s
     assert all(plane.max() <= pixel_format.max_value for plane in large.planes)
 
 
-def test_a_factor_of_1_returns_the_frame_itself() -> None:
+def test_a_scale_of_1_returns_the_same_frame() -> None:
     frame = random_frame(YUV420, SIZE_HW)
     assert upscale_planes(frame, 1) is frame
 
 
 @pytest.mark.parametrize("chroma_location", [0, 1, 2, 3])
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_a_color_ramp_keeps_its_position(chroma_location: int, scale: int) -> None:
+def test_upscaling_does_not_shift_chroma(chroma_location: int, scale: int) -> None:
     frame = random_frame(YUV420P10, (64, 64), color=ColorTags(chroma_location=chroma_location))
     at_x, at_y = np.meshgrid(np.arange(64), np.arange(64))
     luma = (200 + 4 * at_x + 3 * at_y).astype(np.uint16)
@@ -68,13 +70,15 @@ def test_pixel_aspect_and_rotation_are_kept() -> None:
 
 
 @pytest.mark.parametrize(("height", "matrix"), [(480, 6), (576, 6), (720, 1)])
-def test_an_untagged_film_gets_the_matrix_it_was_decoded_with(height: int, matrix: int) -> None:
+def test_an_upscaled_film_without_tags_states_the_matrix_it_was_decoded_with(
+    height: int, matrix: int
+) -> None:
     color = with_stated_matrix(ColorTags(), YUV444, (height, 640))
 
     assert color == ColorTags(matrix=matrix)
 
 
-def test_stated_matrices_and_frames_without_one_are_unchanged() -> None:
+def test_upscaling_keeps_stated_matrices_and_adds_none_to_gray_and_rgb() -> None:
     tagged = ColorTags(matrix=9)
 
     assert with_stated_matrix(tagged, YUV444, (480, 640)) == tagged

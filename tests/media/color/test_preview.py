@@ -25,7 +25,7 @@ def test_the_preview_shows_the_samples_of_the_planes(pixel_format: PixelFormat, 
 
 @pytest.mark.parametrize("name", ["yuv420p", "yuv422p10le", "gbrp", "gray"])
 @pytest.mark.parametrize("side_px", [400, 320, 240, 160, 107, 40])
-def test_previews_of_every_size_show_the_same(name: str, side_px: int) -> None:
+def test_previews_of_every_size_show_the_same_picture(name: str, side_px: int) -> None:
     frame = random_frame(PLANAR[name], (240, 480), smooth=True, color=ColorTags(matrix=1))
     view = preview_rgb(frame, DisplayGeometry(coded_hw=(240, 480)), side_px).rgb_hwc
     exact = region_to_rgb(frame, (0, 0, 480, 240)) * 255

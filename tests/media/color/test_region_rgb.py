@@ -34,7 +34,7 @@ def changed_planes(
 
 
 @pytest.mark.parametrize("pixel_format", FORMATS, ids=lambda pixel_format: pixel_format.name)
-def test_an_unchanged_rgb_region_keeps_every_sample(pixel_format: PixelFormat) -> None:
+def test_writing_back_unchanged_rgb_keeps_every_sample(pixel_format: PixelFormat) -> None:
     frame = random_frame(pixel_format, (36, 52))
     box = aligned_box(frame, (7.3, 5.0, 41.0, 29.9))
     assert box is not None
@@ -44,7 +44,7 @@ def test_an_unchanged_rgb_region_keeps_every_sample(pixel_format: PixelFormat) -
 
 
 @pytest.mark.parametrize("pixel_format", FORMATS, ids=lambda pixel_format: pixel_format.name)
-def test_changed_planes_show_the_change_made_in_rgb(pixel_format: PixelFormat) -> None:
+def test_a_change_in_rgb_appears_in_the_planes(pixel_format: PixelFormat) -> None:
     frame = random_frame(pixel_format, (64, 64), smooth=True, color=ColorTags(matrix=1))
     box = (0, 0, 64, 64)
     shift = (0.1, 0.1, 0.1) if pixel_format.model == "gray" else (0.1, -0.05, 0.03)
@@ -72,7 +72,7 @@ def test_a_change_stays_inside_its_box(pixel_format: PixelFormat) -> None:
 
 
 @pytest.mark.parametrize("pixel_format", FORMATS, ids=lambda pixel_format: pixel_format.name)
-def test_kept_chroma_is_kept(pixel_format: PixelFormat) -> None:
+def test_chroma_is_unchanged_when_only_luma_is_written(pixel_format: PixelFormat) -> None:
     frame = random_frame(pixel_format, (32, 32))
     change = np.broadcast_to(np.array([0.2, -0.1, 0.05]), (32, 32, 3))
     after = changed_planes(frame, (0, 0, 32, 32), change, keep_chroma=True)
@@ -189,7 +189,7 @@ def tags(matrix: int, primaries: int, transfer: int, full_range: bool) -> ColorT
 
 @pytest.mark.parametrize("full_range", RANGES, ids=["limited", "full"])
 @pytest.mark.parametrize("codes", MATRICES_AND_CURVES, ids=str)
-def test_every_format_keeps_every_sample_that_is_not_changed(
+def test_unchanged_samples_are_exact_in_every_pixel_format(
     codes: tuple[int, int, int], full_range: bool
 ) -> None:
     color = tags(*codes, full_range)
@@ -211,7 +211,9 @@ def test_every_format_keeps_every_sample_that_is_not_changed(
 
 @pytest.mark.parametrize("full_range", RANGES, ids=["limited", "full"])
 @pytest.mark.parametrize("codes", MATRICES_AND_CURVES, ids=str)
-def test_every_format_shows_the_change(codes: tuple[int, int, int], full_range: bool) -> None:
+def test_a_change_appears_in_every_pixel_format(
+    codes: tuple[int, int, int], full_range: bool
+) -> None:
     color = tags(*codes, full_range)
     box = (0, 0, 64, 48)
     for pixel_format in PLANAR.values():
@@ -268,7 +270,7 @@ def test_limited_range_gray_and_rgb_are_converted_to_full_range(
 
 
 @pytest.mark.parametrize("transfer", [14, 16, 18])
-def test_the_view_for_detectors_shows_hdr_as_the_region_view_does(transfer: int) -> None:
+def test_detectors_and_restorers_see_the_same_sdr_view_of_hdr(transfer: int) -> None:
     color = tags(9, 9, transfer, False)
     # Nothing is averaged: 4:4:4 in its own size.
     frame = random_frame(PLANAR["yuv444p10le"], (96, 128), smooth=True, color=color)

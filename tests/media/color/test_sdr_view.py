@@ -47,7 +47,7 @@ def test_highlights_are_compressed_smoothly_without_clipping() -> None:
 
 
 @pytest.mark.parametrize("color", SHOWN, ids=str)
-def test_levels_of_the_view_are_the_nearest_to_its_values(color: ColorTags) -> None:
+def test_sdr_view_values_are_rounded_to_the_nearest_level(color: ColorTags) -> None:
     rng = np.random.default_rng(5)
     film = rng.uniform(-0.1, 1.1, (200, 300, 1)) + rng.normal(0, 0.02, (200, 300, 3))
     exact = 255 * np.clip(view_of(color).to_view(film.astype(np.float32)), 0, 1)
@@ -58,7 +58,7 @@ def test_levels_of_the_view_are_the_nearest_to_its_values(color: ColorTags) -> N
 
 
 @pytest.mark.parametrize("color", SHOWN, ids=str)
-def test_changing_some_pixels_equals_changing_all_there_and_none_elsewhere(
+def test_a_change_of_some_pixels_does_not_depend_on_the_others(
     color: ColorTags,
 ) -> None:
     rng = np.random.default_rng(6)
@@ -79,7 +79,7 @@ def test_an_unchanged_view_changes_no_sample(color: ColorTags) -> None:
 
 
 @pytest.mark.parametrize("color", SHOWN, ids=str)
-def test_the_changed_film_shows_the_change_of_the_view(color: ColorTags) -> None:
+def test_a_change_in_the_sdr_view_appears_in_the_hdr_film(color: ColorTags) -> None:
     view, rng = view_of(color), np.random.default_rng(3)
     film = rng.uniform(0.0, 0.9, (80, 100, 3)).astype(np.float32)
     asked = rng.normal(0, 0.04, film.shape).astype(np.float32)

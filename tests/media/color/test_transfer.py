@@ -28,7 +28,7 @@ def gray(*values: float) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("nits", "signal"), PQ_VALUES)
-def test_pq_has_its_published_values(nits: float, signal: float) -> None:
+def test_pq_matches_its_published_values(nits: float, signal: float) -> None:
     assert nits_to_pq(gray(nits))[0, 0, 0] == pytest.approx(signal, abs=6e-5)
     back = pq_to_nits(nits_to_pq(gray(nits)))[0, 0, 0]
     assert back == pytest.approx(nits, rel=1e-3, abs=1e-4)
@@ -46,7 +46,7 @@ def test_pq_distinguishes_all_levels_of_16_bits() -> None:
     np.testing.assert_allclose(nits_to_pq(pq_to_nits(signal)), signal, atol=0.07 / 65535)
 
 
-def test_hlg_has_its_published_values() -> None:
+def test_hlg_matches_its_published_values() -> None:
     # ITU-R BT.2100, table 5: half the signal is a twelfth of the light; BT.2408: 75 % is 203 cd/m2.
     scene = hlg_to_scene(gray(0.0, 0.5, 1.0))[0, :, 0]
     np.testing.assert_allclose(scene, [0.0, 1 / 12, 1.0], atol=1e-6)
@@ -61,7 +61,7 @@ def test_white_and_reference_points_of_film_density_have_their_published_codes()
 
 
 @pytest.mark.parametrize("code", [1, 14, PQ, HLG, LINEAR])
-def test_every_transfer_curve_inverts_even_below_black(code: int) -> None:
+def test_every_transfer_curve_can_be_inverted_even_below_black(code: int) -> None:
     rng = np.random.default_rng(0)
     signal = rng.uniform(-0.05, 1.0, (40, 60, 3)).astype(np.float32)
     curves = transfer_of(code)

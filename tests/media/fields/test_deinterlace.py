@@ -48,7 +48,7 @@ def same(first: Frame, other: Frame) -> bool:
 
 
 @pytest.mark.parametrize("order", ["tff", "bff"])
-def test_at_the_frame_rate_every_frame_shows_its_first_field_at_its_time(
+def test_at_frame_rate_each_output_frame_shows_the_first_field_at_its_timestamp(
     tmp_path: Path, order: str
 ) -> None:
     path = interlaced_clip(tmp_path / "film.mkv", order=order)
@@ -70,7 +70,7 @@ def test_at_the_frame_rate_every_frame_shows_its_first_field_at_its_time(
 
 
 @pytest.mark.parametrize("order", ["tff", "bff"])
-def test_at_the_field_rate_every_field_gives_a_frame_and_keeps_its_rows(
+def test_at_field_rate_each_field_becomes_a_frame_and_keeps_its_rows(
     tmp_path: Path, order: str
 ) -> None:
     path = interlaced_clip(tmp_path / "film.mkv", order=order)
@@ -146,7 +146,7 @@ def flagged(frame: Frame) -> Frame:
 
 @pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("twice", [False, True])
-def test_the_shortest_films_give_all_their_frames(count: int, twice: bool) -> None:
+def test_deinterlacing_the_shortest_films_loses_no_frame(count: int, twice: bool) -> None:
     frames = [
         flagged(random_frame(PLANAR["yuv420p"], (16, 16), index=index)) for index in range(count)
     ]
@@ -155,7 +155,7 @@ def test_the_shortest_films_give_all_their_frames(count: int, twice: bool) -> No
 
 
 @pytest.mark.parametrize("name", sorted(PLANAR))
-def test_every_pixel_format_keeps_its_rows_and_fills_in_the_others_within_range(
+def test_every_pixel_format_keeps_its_rows_and_interpolates_the_others_within_range(
     name: str,
 ) -> None:
     pixel_format: PixelFormat = PLANAR[name]
@@ -202,7 +202,7 @@ def test_progressive_frames_among_interlaced_ones_are_unchanged(twice: bool) -> 
         assert end == Fraction(1, 25)
 
 
-def test_a_film_without_flags_is_deinterlaced_only_if_the_rule_says_so(tmp_path: Path) -> None:
+def test_frames_without_field_flags_are_deinterlaced_only_on_request(tmp_path: Path) -> None:
     path = interlaced_clip(tmp_path / "film.mkv", order="bff", flagged=False)
 
     rule = FieldRule(every_frame=True, top_first=False)

@@ -99,7 +99,7 @@ def decided(result: FieldDetection) -> tuple[str, bool]:
     return result.order, result.pulldown
 
 
-def test_ending_early_reads_fewer_frames_and_decides_the_same(
+def test_early_termination_reads_fewer_frames_and_gives_the_same_decision(
     tmp_path: Path,
 ) -> None:
     plain = make_clip(
@@ -119,7 +119,7 @@ def test_ending_early_reads_fewer_frames_and_decides_the_same(
         assert detect_fields(probe(path), until_clear=True) == seen(path)
 
 
-def test_fields_that_begin_late_in_a_sample_are_detected_when_ending_early(
+def test_early_termination_does_not_miss_fields_late_in_a_sample(
     tmp_path: Path,
 ) -> None:
     def picture(number: int, size_hw: tuple[int, int]) -> np.ndarray:

@@ -81,7 +81,7 @@ def test_four_frames_are_spaced_evenly_over_the_duration_of_five(tmp_path: Path)
 
 
 @pytest.mark.parametrize("count", [1, 4, 5, 8, 12])
-def test_the_end_of_a_film_is_kept_whatever_its_length(tmp_path: Path, count: int) -> None:
+def test_pulldown_removal_keeps_the_last_frames_at_any_length(tmp_path: Path, count: int) -> None:
     path = telecined_clip(tmp_path / "film.mp4", count, codec="libx264")
     with open_source(path) as source:
         before = list(source)
@@ -113,7 +113,7 @@ def test_rounded_times_stay_in_order_and_in_sync_with_the_audio(tmp_path: Path) 
         assert abs(float(frame.timestamp.seconds) - number * 1001 / 24_000) < 0.0015
 
 
-def test_frames_shot_as_video_are_kept_and_stay_flagged(tmp_path: Path) -> None:
+def test_video_frames_among_pulldown_keep_their_samples_and_flags(tmp_path: Path) -> None:
     def picture(number: int, size_hw: tuple[int, int]) -> np.ndarray:
         return (telecined_picture if number < 15 else interlaced_picture)(number, size_hw)
 

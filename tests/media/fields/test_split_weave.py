@@ -76,7 +76,7 @@ def test_fields_are_in_temporal_order_and_have_the_timestamp_of_the_frame() -> N
     assert (first.key_frame, second.key_frame) == (True, False)
 
 
-def test_a_progressive_frame_is_split_only_if_the_rule_says_every_frame() -> None:
+def test_a_progressive_frame_is_split_only_on_request() -> None:
     frame = frame_with(index=5, interlaced=False, top_field_first=False)
 
     (progressive,) = fields_of(frame)
@@ -135,7 +135,7 @@ def test_a_change_in_a_box_of_a_field_stays_inside_the_box_of_the_frame(
 
 
 @pytest.mark.parametrize("location", [0, 1, 2, 3])
-def test_a_field_has_the_colors_of_its_rows_in_the_frame(location: int) -> None:
+def test_a_field_has_the_same_colors_as_its_rows_in_the_frame(location: int) -> None:
     height, width = 48, 16
     color = ColorTags(matrix=6, chroma_location=location)
     ramp = np.arange(height // 2, dtype=np.uint8)[:, None] * 4 + 90
@@ -168,7 +168,7 @@ def spot(geometry: DisplayGeometry, at_xy: tuple[float, float]) -> Frame:
         DisplayGeometry(coded_hw=(96, 120), quarter_turns=2, mirrored=True),
     ],
 )
-def test_both_fields_show_a_still_scene_at_the_same_place(
+def test_a_still_scene_has_the_same_position_in_both_fields(
     geometry: DisplayGeometry, max_side_px: int
 ) -> None:
     at_xy = (51.0, 40.3)

@@ -66,7 +66,7 @@ def test_changing_samples_keeps_every_other_bit_of_the_file(kind: DpxKind) -> No
     [k for k in KINDS if (k.descriptor, k.bits, k.packing) not in [*NOT_IN_FFMPEG, (50, 10, 2)]],
     ids=name_of,
 )
-def test_samples_are_those_that_ffmpeg_reads(kind: DpxKind) -> None:
+def test_dpx_samples_equal_those_read_by_ffmpeg(kind: DpxKind) -> None:
     data = make_dpx(kind, (6, 36))
 
     picture, (name, planes) = read_dpx(data), decoded_by_ffmpeg(data)
@@ -76,7 +76,7 @@ def test_samples_are_those_that_ffmpeg_reads(kind: DpxKind) -> None:
         assert np.array_equal(own, other)
 
 
-def test_lines_without_padding_are_read_if_the_file_size_says_so() -> None:
+def test_unpadded_lines_are_recognized_by_the_file_size() -> None:
     kind = DpxKind(descriptor=6, bits=8, packing=0)
     data = make_dpx(kind, (6, 36))
     short = data[: len(data) - 6 * 36] + bytes(range(35)) * 6
@@ -102,7 +102,7 @@ def test_the_header_gives_time_code_reel_and_keycode() -> None:
     ("bcd", "text"),
     [(0x01020352, "01:02:03;12"), (0xFFFFFFFF, None), (0x0A020312, None)],
 )
-def test_a_time_code_may_drop_frames_or_be_undefined(bcd: int, text: str | None) -> None:
+def test_drop_frame_and_undefined_time_codes_are_read(bcd: int, text: str | None) -> None:
     assert read_dpx(make_dpx(DpxKind(timecode=bcd), (4, 4))).metadata.get("timecode") == text
 
 
@@ -124,7 +124,7 @@ def test_logarithmic_samples_are_recognized_by_the_header() -> None:
         (776, b"\0\0\x10\0", "shorter than its header"),
     ],
 )
-def test_what_is_not_supported_is_refused_in_one_line(at: int, value: bytes, message: str) -> None:
+def test_unsupported_files_are_refused_in_one_line(at: int, value: bytes, message: str) -> None:
     data = make_dpx(DpxKind(), (4, 4))
     with pytest.raises(ImageFileError, match=message):
         read_dpx(data[:at] + value + data[at + len(value) :])

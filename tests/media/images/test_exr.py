@@ -175,7 +175,7 @@ def test_the_header_gives_time_code_reel_and_primaries(tmp_path: Path) -> None:
         (make_exr(channels())[:60], "damaged EXR"),
     ],
 )
-def test_what_is_not_supported_is_refused_in_one_line(
+def test_unsupported_files_are_refused_in_one_line(
     tmp_path: Path, data: bytes, message: str
 ) -> None:
     with pytest.raises(ImageFileError, match=message):

@@ -216,7 +216,7 @@ def test_an_unchanged_tiff_sequence_keeps_every_byte(tmp_path: Path) -> None:
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "in" / name).read_bytes()
 
 
-def test_tiffs_in_which_zero_is_white_are_read_and_kept(tmp_path: Path) -> None:
+def test_white_is_zero_tiffs_are_read_and_stay_white_is_zero(tmp_path: Path) -> None:
     cube = noise(1, np.uint8)
     data = make_tiff(cube, photometric=0)
     picture = read_image(written(tmp_path, data))

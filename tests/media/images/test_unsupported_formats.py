@@ -42,6 +42,6 @@ def test_an_animated_webp_is_refused_and_a_still_webp_is_read(tmp_path: Path) ->
     assert probe(webp(tmp_path / "still.webp", is_animated=False)).geometry.coded_hw == (16, 24)
 
 
-def test_an_avif_is_not_taken_for_a_heic(tmp_path: Path) -> None:
+def test_an_avif_is_not_mistaken_for_heic(tmp_path: Path) -> None:
     Image.fromarray(np.full((64, 96, 3), 90, np.uint8)).save(tmp_path / "a.avif")
     assert probe(tmp_path / "a.avif").geometry.coded_hw == (64, 96)

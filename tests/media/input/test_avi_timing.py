@@ -35,7 +35,7 @@ CODECS = {
 
 @pytest.mark.parametrize("ticks", [EVEN, REPEATED])
 @pytest.mark.parametrize("name", CODECS)
-def test_frames_of_avi_keep_their_display_times(
+def test_avi_frames_keep_their_presentation_times(
     tmp_path: Path, name: str, ticks: tuple[int, ...]
 ) -> None:
     path = make_clip(tmp_path / "film.avi", replace(CODECS[name], ticks=ticks))
@@ -65,7 +65,7 @@ def test_decoding_avi_with_b_frames_from_any_frame_gives_the_same_frames(
             assert [number_of(frame) for frame in part] == [number_of(frame) for frame in expected]
 
 
-def test_avi_with_a_finer_time_base_ends_with_its_last_frame(
+def test_avi_with_a_fine_time_base_gives_its_last_frame_one_frame_of_duration(
     tmp_path: Path,
 ) -> None:
     made = make_clip(tmp_path / "made.mp4", replace(CODECS["h264"], ticks=EVEN))
@@ -125,7 +125,7 @@ def test_frames_of_a_packed_bitstream_have_one_timestamp_each(tmp_path: Path) ->
     assert [frame.index for frame in again] == [7, 8, 9]
 
 
-def test_an_uncoded_frame_extends_the_previous_one(tmp_path: Path) -> None:
+def test_an_empty_avi_frame_extends_the_previous_one(tmp_path: Path) -> None:
     clip = Clip(codec="mpeg4", options={"g": "12"}, ticks=tuple(range(6)))
     plain = make_clip(tmp_path / "plain.avi", clip)
     with av.open(str(plain)) as container:

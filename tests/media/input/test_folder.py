@@ -179,7 +179,9 @@ def test_images_are_oriented_by_their_tags_and_keep_them(
 
 
 @pytest.mark.skipif(not hasattr(cv2, "imencodeWithMetadata"), reason="OpenCV is too old")
-def test_an_image_whose_tags_cannot_be_kept_is_rotated_upright(tmp_path: Path) -> None:
+def test_an_image_is_rotated_upright_if_its_output_cannot_hold_an_orientation(
+    tmp_path: Path,
+) -> None:
     picture = np.random.default_rng(5).integers(0, 256, (20, 30, 3), dtype=np.uint8)
     cv2.imwriteWithMetadata(str(tmp_path / "in.png"), picture, [0], [exif(6)])
 

@@ -97,7 +97,7 @@ def test_a_time_range_selects_frames(pipe: Pipe) -> None:
     assert frames[0].timestamp.seconds == Fraction(1, 5)
 
 
-def test_no_more_is_read_than_is_requested(pipe: Pipe) -> None:
+def test_a_pipe_is_read_no_further_than_requested(pipe: Pipe) -> None:
     size = len(frame_bytes(0))
     os.write(pipe.write_fd, HEADER + b"".join(map(frame_bytes, range(8))))
 

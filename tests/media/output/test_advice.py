@@ -51,7 +51,7 @@ def opened(film: Path, target: Path, codec: CodecName, *, drop: bool = False) ->
         ).close()
 
 
-def test_following_the_advice_of_a_refusal_works(tmp_path: Path) -> None:
+def test_the_advice_in_every_refusal_works_when_followed(tmp_path: Path) -> None:
     folder = tmp_path / "out"
     folder.mkdir()
     refusals = 0

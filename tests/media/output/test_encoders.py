@@ -17,9 +17,7 @@ from vidrestore.media.output.encoders import encoder_choice
         ({"threads": -1}, "threads must be >= 0"),
     ],
 )
-def test_settings_that_an_encoder_does_not_have_are_refused(
-    options: dict[str, object], message: str
-) -> None:
+def test_settings_an_encoder_lacks_are_refused(options: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         EncoderSettings(**options)
 
@@ -37,7 +35,7 @@ def test_every_codec_works_with_its_defaults(codec: str) -> None:
         ("av1", (8704, 64), (8706, 64)),
     ],
 )
-def test_frames_too_large_for_a_codec_are_refused_with_one_that_holds_them(
+def test_frames_too_large_for_a_codec_are_refused_naming_a_codec_that_fits(
     codec: str, max_hw: tuple[int, int], too_large_hw: tuple[int, int]
 ) -> None:
     settings, pixel_format = EncoderSettings(codec=codec), PLANAR["yuv420p"]

@@ -155,7 +155,7 @@ def test_a_folder_without_write_permission_is_refused_at_once(tmp_path: Path) ->
      ("out.avi", r"stream 1 \(audio, flac, eng\)"),
      ("out.ts", r"stream 1 \(audio, flac, eng\)")],
 )  # fmt: skip
-def test_a_stream_the_container_cannot_hold_is_named_before_restoring(
+def test_a_stream_the_container_cannot_hold_is_refused_before_restoring(
     tmp_path: Path, target: str, stream: str
 ) -> None:
     path = make_rich_clip(tmp_path)
@@ -217,7 +217,7 @@ def test_a_full_disk_is_a_one_line_error(tmp_path: Path, target: str, codec: str
     ("number", "message"),
     [(errno.ENOSPC, "no space left on the device"), (errno.EACCES, "permission denied")],
 )
-def test_system_errors_say_what_to_do(number: int, message: str) -> None:
+def test_operating_system_errors_say_what_to_do(number: int, message: str) -> None:
     with (
         pytest.raises(MediaError, match=rf"film\.mkv: {message}; "),
         media_errors(Path("film.mkv"), "write"),
@@ -233,7 +233,7 @@ def test_frames_of_another_shape_are_refused_by_the_encoder(tmp_path: Path) -> N
         write_output(tmp_path / "out.mkv", frames_of(two), info=probe(one), source_path=one)
 
 
-def test_a_film_becomes_numbered_upright_images(tmp_path: Path) -> None:
+def test_a_film_is_written_as_numbered_upright_images(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "film.mp4", Clip(ticks=(0, 1, 2), rotation_degrees=-90))
 
     copy_video(path, tmp_path / "out")

@@ -111,7 +111,7 @@ def test_a_truncated_segment_is_refused(tmp_path: Path) -> None:
     assert not target.exists()
 
 
-def test_an_index_is_read_back_unchanged(tmp_path: Path) -> None:
+def test_a_packet_index_is_read_back_unchanged(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "film.mkv", PLAIN)
     written(source, tmp_path / "out.mkv", "h264", [0, 15])
     text = index_path_of(tmp_path / "out-1.segment").read_text()

@@ -181,7 +181,7 @@ def test_depth_and_chroma_sampling_are_kept(tmp_path: Path, codec: str, name: st
 
 
 @pytest.mark.parametrize("codec", ["h264", "h265", "av1", "prores", "ffv1"])
-def test_odd_sizes_stay_odd(tmp_path: Path, codec: str) -> None:
+def test_odd_sizes_are_not_rounded(tmp_path: Path, codec: str) -> None:
     clip = Clip(codec="ffv1", options={}, size_hw=(75, 131), ticks=tuple(range(5)))
     path = make_clip(tmp_path / "film.mkv", clip)
 
@@ -224,7 +224,7 @@ def test_color_tags_and_aspect_are_kept(tmp_path: Path, codec: str, suffix: str)
 
 
 @pytest.mark.parametrize("codec", ["h264", "h265", "ffv1"])
-def test_full_range_stays_full(tmp_path: Path, codec: str) -> None:
+def test_full_range_stays_full_range(tmp_path: Path, codec: str) -> None:
     path = make_clip(tmp_path / "film.mkv", Clip(color=(6, 6, 6, 2), size_hw=(96, 160)))
     copy_video(path, tmp_path / "out.mkv", codec=codec)
     assert probe(tmp_path / "out.mkv").color.full_range
@@ -255,7 +255,7 @@ def test_rotation_and_mirroring_are_kept(
 
 @pytest.mark.parametrize("order", ["tff", "bff"])
 @pytest.mark.parametrize("codec", ["h264", "ffv1", "prores"])
-def test_fields_stay_fields_in_their_order(tmp_path: Path, codec: str, order: str) -> None:
+def test_interlaced_film_keeps_its_field_order(tmp_path: Path, codec: str, order: str) -> None:
     options = {"preset": "veryfast", "x264-params": f"{order}=1"}
     path = make_clip(
         tmp_path / "film.mkv", Clip(field_order=order, options=options, size_hw=(96, 160))
@@ -292,7 +292,7 @@ def test_frames_of_another_geometry_than_the_source_can_be_written(tmp_path: Pat
 
 @pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
-def test_the_shortest_films_in_h265_are_decoded_in_time(
+def test_very_short_h265_films_have_valid_decoding_times(
     tmp_path: Path, count: int, suffix: str
 ) -> None:
     clip = Clip(ticks=tuple(range(0, 512 * count, 512)), time_base=Fraction(1, 12_800))
@@ -311,9 +311,7 @@ def test_the_shortest_films_in_h265_are_decoded_in_time(
 
 
 @pytest.mark.parametrize("codec", ["h264", "h265", "av1"])
-def test_444_output_is_noted_with_the_option_that_gives_420(
-    tmp_path: Path, codec: CodecName
-) -> None:
+def test_444_output_is_noted_with_the_option_for_420(tmp_path: Path, codec: CodecName) -> None:
     film = tmp_path / "film.mov"
     run_ffmpeg("-f", "lavfi", "-i", "testsrc2=s=96x64:r=25:d=0.2,format=rgb24",
                "-c:v", "qtrle", film)  # fmt: skip

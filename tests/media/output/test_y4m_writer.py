@@ -64,7 +64,7 @@ def notes_of(info: VideoInfo) -> str:
         return "; ".join(output.notes)
 
 
-def test_properties_that_y4m_cannot_state_are_noted(tmp_path: Path, read_fd: int) -> None:
+def test_properties_that_y4m_cannot_store_are_noted(tmp_path: Path, read_fd: int) -> None:
     del read_fd
     plain = probe(make_clip(tmp_path / "plain.mkv"))
     assert notes_of(plain) == ""

@@ -115,7 +115,9 @@ def test_copied_audio_plays_at_the_times_of_the_source(
 @pytest.mark.parametrize(
     ("codec", "source"), [("flac", ".mkv"), ("eac3", ".ts"), ("dts", ".mkv"), ("adpcm", ".mov")]
 )
-def test_audio_that_avi_cannot_time_is_refused(tmp_path: Path, codec: str, source: str) -> None:
+def test_audio_whose_timing_avi_cannot_store_is_refused(
+    tmp_path: Path, codec: str, source: str
+) -> None:
     film = noise_film(tmp_path / f"film{source}", codec)
 
     with pytest.raises(
@@ -124,7 +126,7 @@ def test_audio_that_avi_cannot_time_is_refused(tmp_path: Path, codec: str, sourc
         copy_video(film, tmp_path / "out.avi")
 
 
-def test_mpeg_audio_layer_2_in_mp4_stays_layer_2(tmp_path: Path) -> None:
+def test_mp2_audio_in_mp4_stays_mp2(tmp_path: Path) -> None:
     film = noise_film(tmp_path / "film.mp4", "mp2")
 
     copy_video(film, tmp_path / "copy.mkv")

@@ -41,7 +41,7 @@ def shown_flash_seconds(path: Path) -> Fraction:
 
 @pytest.mark.parametrize("ticks", [TICKS, tuple(range(3, 28))])
 @pytest.mark.parametrize("source", ["film.mov", "film.mkv"])
-def test_streams_that_begin_together_in_avi_stay_in_sync(
+def test_avi_streams_that_begin_together_stay_in_sync(
     tmp_path: Path, source: str, ticks: tuple[int, ...]
 ) -> None:
     path = film(tmp_path / source, "pcm_s16le", start=Fraction(ticks[0], 25), ticks=ticks)
@@ -119,7 +119,7 @@ def test_chapters_and_subtitles_shift_with_all_streams_if_audio_begins_below_0(
 
 
 @pytest.mark.parametrize("name", ["film.mkv", "film.mp4"])
-def test_a_stated_encoder_delay_shifts_nothing(tmp_path: Path, name: str) -> None:
+def test_a_declared_encoder_delay_does_not_shift_streams(tmp_path: Path, name: str) -> None:
     path = film(tmp_path / name, "libopus")
 
     assert copy_video(path, tmp_path / "out.mkv") == []

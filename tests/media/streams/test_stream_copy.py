@@ -72,7 +72,7 @@ def test_audio_of_broadcast_streams_stays_in_sync_from_any_first_timestamp(
     assert first_flash_seconds(tmp_path / target) < 3
 
 
-def test_a_first_frame_after_the_start_of_the_audio_stays_later(tmp_path: Path) -> None:
+def test_a_film_whose_audio_starts_first_stays_in_sync(tmp_path: Path) -> None:
     ticks = tuple(range(9, 34))
     sound = Sound(beeps_seconds=(MOMENT,))
     clip = Clip(ticks=ticks, flashes_seconds=(MOMENT,), sounds=(sound,))
@@ -226,7 +226,7 @@ def test_a_stream_that_needs_the_ffmpeg_program_is_added_at_the_end(tmp_path: Pa
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
-def test_a_time_range_has_its_audio_and_starts_at_zero(tmp_path: Path, suffix: str) -> None:
+def test_a_time_range_keeps_its_audio_and_starts_at_zero(tmp_path: Path, suffix: str) -> None:
     path = sync_clip(tmp_path / f"film{suffix}")
 
     copy_video(path, tmp_path / f"out{suffix}", codec="h264", start_seconds=0.4, end_seconds=0.8)
@@ -263,7 +263,7 @@ def test_audio_much_longer_than_the_video_is_kept_in_full(tmp_path: Path) -> Non
     assert packets_of(tmp_path / "out.mp4", "audio") == packets_of(path, "audio")
 
 
-def test_the_remux_that_states_the_aspect_keeps_everything_else(tmp_path: Path) -> None:
+def test_the_remux_that_sets_the_aspect_ratio_keeps_everything_else(tmp_path: Path) -> None:
     plain = make_rich_clip(tmp_path)
     path = tmp_path / "wide.mkv"
     run_ffmpeg("-i", plain, "-map", "0", "-c", "copy", "-aspect:v", "4:1", path)

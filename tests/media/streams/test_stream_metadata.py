@@ -63,7 +63,7 @@ def test_quicktime_metadata_of_film_and_streams_is_kept(
     assert changed_names(verify(path, tmp_path / target)) == []
 
 
-def test_stream_titles_are_titles_in_matroska(tmp_path: Path) -> None:
+def test_stream_titles_become_matroska_titles(tmp_path: Path) -> None:
     path = told_film(tmp_path, "film.mp4")
 
     copy_video(path, tmp_path / "out.mkv")

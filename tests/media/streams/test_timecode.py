@@ -134,7 +134,7 @@ def test_info_prints_time_code_and_reel_name(tmp_path: Path) -> None:
     assert (info.timecode, info.reel_name) == ("00:00:59;20", "REEL_7")
 
 
-def test_mxf_is_refused_if_it_would_lose_something(tmp_path: Path) -> None:
+def test_mxf_is_refused_for_streams_and_frame_rates_it_cannot_hold(tmp_path: Path) -> None:
     sound = make_clip(tmp_path / "a.mov", Clip(sounds=(Sound(),)))
     with pytest.raises(
         UnsupportedStreamError, match=r"\.mxf does not support stream 1 \(audio, aac"

@@ -68,7 +68,7 @@ def test_the_component_discriminator_gives_the_output_of_training_in_inference()
     assert_same(*both_modes(network, (published.smooth_picture(3, 16, 0),)))
 
 
-def test_every_network_is_tested_here() -> None:
+def test_every_published_network_is_tested() -> None:
     tested = {json.loads(path.read_text())["meta"]["arch"] for path in FILES}
     assert tested | WITHOUT_A_FILE == set(PUBLISHED)
 

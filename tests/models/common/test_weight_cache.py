@@ -123,7 +123,7 @@ def test_optimizer_steps_update_the_value(fused: bool, looked_at: str) -> None:
     assert torch.equal(module(), module.weight * 2)
 
 
-def test_values_of_trained_weights_are_not_cached() -> None:
+def test_values_of_trainable_weights_are_not_cached() -> None:
     module = Doubling(trains=True)
     first, second = module(), module()
     assert module.computed == 2
@@ -154,7 +154,7 @@ def test_values_of_inference_tensors_are_not_cached() -> None:
 @pytest.mark.parametrize(
     "copied", [copy.deepcopy, lambda module: pickle.loads(pickle.dumps(module))]
 )
-def test_a_copy_has_a_cache_of_its_own(copied: Callable[[Doubling], Doubling]) -> None:
+def test_a_copied_module_has_its_own_cache(copied: Callable[[Doubling], Doubling]) -> None:
     module = Doubling()
     before = module().clone()
     other = copied(module)

@@ -17,7 +17,7 @@ def network() -> FacialComponentDiscriminator:
 
 @torch.no_grad()
 @pytest.mark.parametrize(("height", "width"), [(16, 16), (40, 40), (20, 28), (4, 4), (8, 12)])
-def test_components_of_any_side_divisible_by_four_are_scored(
+def test_component_crops_of_any_side_divisible_by_four_are_scored(
     network: FacialComponentDiscriminator, height: int, width: int
 ) -> None:
     result = network(torch.zeros(2, 3, height, width))

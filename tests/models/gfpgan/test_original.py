@@ -42,7 +42,7 @@ def test_the_pyramid_has_an_image_of_every_scale_from_8_pixels_up(kind: str) -> 
     assert torch.equal(full.image, plain.image)
 
 
-def test_released_sizes_have_seven_scales_and_sixteen_codes(kind: str) -> None:
+def test_the_released_gfpgan_has_seven_scales_and_sixteen_style_codes(kind: str) -> None:
     with torch.device("meta"):
         network = GFPGAN() if kind == "paper" else GFPGANClean()
     assert len(network.conv_body_up) == len(network.condition_scale) == 7
@@ -65,7 +65,7 @@ def test_the_stored_noise_is_used_unless_noise_is_given(kind: str) -> None:
 @torch.no_grad()
 @pytest.mark.parametrize("different_w", [True, False])
 @pytest.mark.parametrize("input_is_latent", [True, False])
-def test_every_style_block_uses_its_code(
+def test_each_style_block_uses_its_own_code(
     kind: str, different_w: bool, input_is_latent: bool
 ) -> None:
     network = small(kind, different_w=different_w, input_is_latent=input_is_latent)
@@ -87,7 +87,7 @@ def test_every_style_block_uses_its_code(
 
 
 @torch.no_grad()
-def test_a_prior_without_conditions_equals_that_of_the_network(kind: str) -> None:
+def test_the_generator_without_conditions_equals_the_plain_prior(kind: str) -> None:
     """With scales of one and shifts of zero the transform does nothing."""
     network = small(kind)
     for scale, shift in zip(network.condition_scale, network.condition_shift, strict=True):
@@ -109,7 +109,7 @@ def test_a_prior_without_conditions_equals_that_of_the_network(kind: str) -> Non
 
 
 @pytest.mark.parametrize("grad", [True, False], ids=["with gradients", "without"])
-def test_the_transform_keeps_the_first_half_of_the_channels(grad: bool) -> None:
+def test_the_half_transform_leaves_the_first_half_of_the_channels_unchanged(grad: bool) -> None:
     feat, gain, shift = (
         torch.randn(2, channels, 4, 4, generator=draws(channels)) for channels in (6, 3, 3)
     )

@@ -73,7 +73,7 @@ def test_the_inverse_wavelet_is_orthonormal_and_its_low_band_is_a_mean() -> None
 
 
 @torch.no_grad()
-def test_an_image_is_the_mean_of_the_doubled_one() -> None:
+def test_downscaling_by_the_wavelet_mean_undoes_doubling() -> None:
     network = small()
     styles = network.to_w_plus(network.style_mlp(torch.randn(2, FEATURES, generator=draws())))
     picture, large = network.synthesize(styles), network.synthesize(styles, double_size=True)
@@ -95,7 +95,7 @@ def test_gradients_reach_every_style_and_do_not_change_the_image() -> None:
 
 
 @torch.no_grad()
-def test_a_sample_does_not_depend_on_the_others_of_its_batch() -> None:
+def test_a_sample_does_not_depend_on_the_rest_of_its_batch() -> None:
     network = small()
     z = torch.randn(3, FEATURES, generator=draws())
     torch.testing.assert_close(network(z)[1:2], network(z[1:2]), rtol=1e-4, atol=1e-4)

@@ -45,7 +45,7 @@ def plain_scores(judge: MultiScaleDiscriminator, image: Tensor) -> list[Tensor]:
 
 @torch.no_grad()
 @pytest.mark.parametrize("side", [32, 36])
-def test_scores_equal_the_formulas(side: int) -> None:
+def test_discriminator_scores_equal_the_published_formulas(side: int) -> None:
     judge = small()
     image = torch.cat([picture(5, side, seed) for seed in range(2)])
     for actual, expected in zip(judge(image).scores, plain_scores(judge, image), strict=True):
@@ -91,7 +91,7 @@ def test_gradients_reach_every_parameter_and_the_image(spectral_norm: bool) -> N
     assert all("bias" in key and "model" in key for key in ends)
 
 
-def test_two_scores_before_one_step_are_both_differentiated() -> None:
+def test_two_forward_passes_before_one_step_both_get_gradients() -> None:
     judge = small(spectral_norm=True).train()
     real, fake = judge(picture(5, 32, 0)), judge(picture(5, 32, 1))
     loss = F.relu(1 - real.scores[0]).mean() + F.relu(1 + fake.scores[0]).mean()

@@ -72,7 +72,7 @@ def test_tensors_are_named_as_published() -> None:
 
 
 @torch.no_grad()
-def test_the_result_equals_the_formulas() -> None:
+def test_the_output_equals_the_published_formulas() -> None:
     generator = small()
     image, parsing = inputs(2)
     expected = plain_generator(generator.state_dict(), image, parsing, steps=2)
@@ -117,7 +117,7 @@ def test_gradients_reach_every_parameter_in_training() -> None:
 
 
 @torch.no_grad()
-def test_training_makes_one_power_iteration_per_call_and_evaluation_none() -> None:
+def test_spectral_norm_iterates_once_per_training_call_and_never_in_evaluation() -> None:
     generator = small()
     weight = generator.state_dict()["body.0.1.weight_orig"].flatten(1).clone()
     before = {key: tensor.clone() for key, tensor in generator.state_dict().items()}
@@ -132,7 +132,7 @@ def test_training_makes_one_power_iteration_per_call_and_evaluation_none() -> No
 
 
 @torch.no_grad()
-def test_many_calls_in_training_bring_the_largest_singular_value_to_one() -> None:
+def test_spectral_norm_converges_to_a_largest_singular_value_of_one() -> None:
     with torch.random.fork_rng():
         torch.manual_seed(0)  # how fast the iteration settles depends on the weights drawn
         generator = PsfrganGenerator(**SMALL).train()
@@ -148,7 +148,7 @@ def test_many_calls_in_training_bring_the_largest_singular_value_to_one() -> Non
 
 @torch.no_grad()
 @pytest.mark.parametrize("change", ["in place", "loaded", "cast", "trained"])
-def test_cached_weights_follow_the_parameters(change: str) -> None:
+def test_cached_weights_are_updated_with_the_parameters(change: str) -> None:
     generator = small()
     generator(*inputs())
     if change == "in place":
@@ -269,7 +269,7 @@ def test_the_configuration_is_read_from_a_checkpoint(arguments: dict[str, Any]) 
     )
 
 
-def test_tensors_of_other_networks_are_not_taken_for_a_generator() -> None:
+def test_tensors_of_other_networks_are_not_mistaken_for_a_generator() -> None:
     shapes = shapes_of(PsfrganGenerator(**SMALL))
     assert psfrgan_generator_from_shapes({}) is None
     less = {key: shape for key, shape in shapes.items() if key != "body.1.2.conv_0.bias"}
@@ -287,7 +287,7 @@ def seen_by(module: nn.Module) -> list[tuple[Tensor, ...]]:
 
 
 @torch.no_grad()
-def test_the_parser_runs_once_and_the_generator_gets_its_best_classes() -> None:
+def test_the_parser_runs_once_and_gives_the_generator_its_most_likely_classes() -> None:
     restorer = small_restorer().eval()
     parsed, restored = seen_by(restorer.parser), seen_by(restorer.generator)
     image = torch.cat([picture(3, 64, seed) for seed in range(2)])

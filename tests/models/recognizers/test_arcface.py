@@ -37,7 +37,7 @@ def test_gradients_reach_the_image_while_the_network_is_frozen(
     assert float((face.grad != 0).float().mean()) > 0.9
 
 
-def test_the_layers_setting_is_the_number_of_blocks_per_scale() -> None:
+def test_the_layers_setting_gives_the_number_of_blocks_per_scale() -> None:
     with torch.device("meta"):
         network = ArcFaceResNet(layers=(1, 2, 3, 4), use_se=True)
     layers = (network.layer1, network.layer2, network.layer3, network.layer4)

@@ -44,14 +44,14 @@ def network() -> DlibResNet:
 
 
 @pytest.mark.parametrize("kind", sorted(GOLDEN))
-def test_the_network_gives_stored_numbers_of_dlib(network: DlibResNet, kind: str) -> None:
+def test_the_network_reproduces_stored_dlib_outputs(network: DlibResNet, kind: str) -> None:
     with torch.inference_mode():
         ours = network(as_input(sample_image(kind)))[0].numpy()
 
     assert np.linalg.norm(ours - np.array(GOLDEN[kind])) < DLIB_AGREES
 
 
-def test_the_network_agrees_with_an_installed_dlib(network: DlibResNet) -> None:
+def test_the_network_matches_dlib_if_it_is_installed(network: DlibResNet) -> None:
     dlib = pytest.importorskip("dlib", reason="dlib is not installed")
     # The package is only looked for: its module does not import everywhere.
     package = find_spec("face_recognition_models")

@@ -51,7 +51,7 @@ def by_plane(feat: Tensor, taps: tuple[float, ...], **how: Any) -> Tensor:
 
 
 @pytest.mark.parametrize("taps", TAPS, ids=str)
-def test_doubling_is_zero_insertion_and_a_filter(taps: tuple[float, ...]) -> None:
+def test_upsampling_equals_zero_insertion_and_a_filter(taps: tuple[float, ...]) -> None:
     spare = len(taps) - 2
     expected = by_plane(picture(), taps, up=2, pad=((spare + 1) // 2 + 1, spare // 2), down=1)
     result = FirUpsample(taps=taps)(picture())
@@ -137,7 +137,7 @@ def test_the_filter_is_in_the_state_dict_only_if_checkpoints_have_it(stored: boo
         assert resample.to(torch.bfloat16).kernel.dtype == torch.bfloat16
 
 
-def test_the_weights_of_published_filters_are_exact_in_bf16() -> None:
+def test_published_filter_weights_are_exact_in_bf16() -> None:
     for gain in (1.0, 4.0):
         kernel = fir_kernel(FIR_TAPS, gain=gain)
         assert torch.equal(kernel.bfloat16().float(), kernel)

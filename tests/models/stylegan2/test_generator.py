@@ -47,14 +47,14 @@ def test_stored_noise_gives_the_same_image_twice(generator: Generator) -> None:
 
 
 @torch.no_grad()
-def test_passing_the_stored_noise_gives_the_same_image(generator: Generator) -> None:
+def test_passing_the_stored_noise_explicitly_gives_the_same_image(generator: Generator) -> None:
     given = latents(generator)
     by_hand = generator.synthesize(given, noise=generator.noises())
     assert torch.equal(by_hand, generator.synthesize(given))
 
 
 @torch.no_grad()
-def test_other_noise_gives_another_image_and_every_map_has_an_effect(generator: Generator) -> None:
+def test_every_noise_map_affects_the_image(generator: Generator) -> None:
     given = latents(generator, 1)
     stored = generator.noises()
     before = generator.synthesize(given)
@@ -78,7 +78,7 @@ def test_each_sample_of_a_batch_has_its_own_noise(generator: Generator) -> None:
     torch.testing.assert_close(together, torch.cat(alone), atol=1e-4, rtol=1e-5)
 
 
-def test_drawn_noise_is_reproduced_from_its_generator() -> None:
+def test_noise_is_reproducible_from_its_generator() -> None:
     first = sample_noise(SIDE, batch=2, generator=draws(7))
     assert [tuple(tensor.shape) for tensor in first] == [
         (2, 1, side, side) for side in (4, 8, 8, 16, 16, 32, 32)
@@ -105,7 +105,7 @@ def test_sides_that_are_not_a_power_of_two_are_refused(side: int) -> None:
 
 
 @torch.no_grad()
-def test_mixed_codes_switch_at_the_crossover() -> None:
+def test_style_mixing_switches_codes_at_the_crossover() -> None:
     generator = StyleGAN2Generator(
         out_size=SIDE, num_style_feat=FEATURES, num_mlp=2, narrow=0.03125
     )

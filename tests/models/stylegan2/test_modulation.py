@@ -149,7 +149,7 @@ def test_gradients_equal_those_of_the_grouped_convolution(demodulate: bool, upsa
         assert float((ours - expected).abs().max()) < 2e-5 * largest
 
 
-def test_a_style_of_zero_gives_zero_and_finite_gradients() -> None:
+def test_a_style_of_zero_gives_a_zero_output_and_finite_gradients() -> None:
     weight = modulated()
     with torch.no_grad():
         weight.modulation.get_parameter("bias").zero_()
@@ -162,7 +162,7 @@ def test_a_style_of_zero_gives_zero_and_finite_gradients() -> None:
 
 
 @pytest.mark.parametrize("size", [1e-6, 1.0, 1e6])
-def test_the_scale_of_the_input_never_exceeds_the_gain(size: float) -> None:
+def test_the_input_scale_never_exceeds_the_gain(size: float) -> None:
     weight = modulated()
     style = randoms(BATCH, FEATURES, seed=1)
     with torch.no_grad():
@@ -207,7 +207,7 @@ def test_demodulation_keeps_its_accuracy_under_autocast() -> None:
     torch.testing.assert_close(result.output_scale, power.rsqrt(), rtol=1e-5, atol=0)
 
 
-def test_images_equal_the_grouped_convolution() -> None:
+def test_generated_images_equal_those_of_grouped_convolutions() -> None:
     weight = modulated(out_channels=3, kernel_size=1, demodulate=False)
     expected = plain_modulated(
         features(),
@@ -222,7 +222,7 @@ def test_images_equal_the_grouped_convolution() -> None:
 
 
 @pytest.mark.parametrize("upsample", [False, True])
-def test_a_style_block_is_convolution_noise_bias_activation(upsample: bool) -> None:
+def test_a_style_block_applies_convolution_noise_bias_and_activation(upsample: bool) -> None:
     block = StyleConv(
         in_channels=INPUTS, out_channels=OUTPUTS, style_dim=FEATURES, upsample=upsample
     )
@@ -294,7 +294,7 @@ def test_images_of_all_scales_are_added(kind: Callable[..., nn.Module]) -> None:
     torch.testing.assert_close(inner, torch.ones_like(inner), atol=1e-4, rtol=0)
 
 
-def test_the_published_leading_axis_is_in_the_state_dict_only() -> None:
+def test_the_leading_axis_of_published_weights_exists_only_in_the_state_dict() -> None:
     weight = modulated()
     state = weight.state_dict()
     assert state["weight"].shape == (1, OUTPUTS, INPUTS, 3, 3)

@@ -10,7 +10,7 @@ from vidrestore.models.upscalers.compact import CompactUpscaler
 
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 4])
-def test_without_a_residual_every_pixel_is_repeated(scale: int) -> None:
+def test_with_a_zero_residual_every_pixel_is_repeated(scale: int) -> None:
     network = CompactUpscaler(features=8, convolutions=2, scale=scale)
     last = network.body[-1]
     assert isinstance(last, nn.Conv2d)

@@ -28,7 +28,7 @@ def test_the_weights_are_in_the_package_with_their_license(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", UPSCALERS)
-def test_the_factor_of_the_network_is_that_of_the_table(name: str) -> None:
+def test_the_scale_of_each_upscaler_equals_that_of_the_registry(name: str) -> None:
     spec = UPSCALERS[name]
     with torch.no_grad():
         large = spec.build()(torch.zeros(1, 3, 2, 3))

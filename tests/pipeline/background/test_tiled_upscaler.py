@@ -73,7 +73,7 @@ def test_a_size_that_the_network_cannot_produce_is_refused(network: int, scale: 
 
 @pytest.mark.parametrize(("scale", "share"), [(1, 2), (2, 2), (4, 1)])
 @pytest.mark.parametrize("size_hw", [(1, 1), (2, 3), (31, 64), (40, 41)])
-def test_any_size_is_enlarged_by_exactly_the_scale(
+def test_every_size_is_enlarged_by_exactly_the_scale(
     size_hw: tuple[int, int], scale: int, share: int
 ) -> None:
     network = Watched()
@@ -85,7 +85,7 @@ def test_any_size_is_enlarged_by_exactly_the_scale(
 
 
 @pytest.mark.parametrize("scale", [1, 2, 4])
-def test_one_color_is_unchanged_up_to_the_edges(scale: int) -> None:
+def test_a_uniform_color_is_unchanged_up_to_the_edges(scale: int) -> None:
     color = torch.tensor([0.2, 0.5, 0.9])[:, None, None].expand(3, 33, 47)
 
     result = upscaler(Watched(), scale).upscale(color)
@@ -132,7 +132,7 @@ def test_the_cost_is_measured_for_the_largest_tile_and_extended_to_all() -> None
     assert "a frame (cpu)" in cost.line(None)
 
 
-def test_the_cost_of_little_work_is_not_measured() -> None:
+def test_the_cost_of_a_small_job_is_not_measured() -> None:
     network = Watched()
     background = Background(
         upscaler(network, 1), DisplayGeometry(coded_hw=(600, 700)), on_share=lambda _: None
@@ -160,6 +160,6 @@ class Hungry(Watched):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
 
-def test_out_of_memory_does_not_change_the_precision() -> None:
+def test_running_out_of_memory_does_not_change_the_precision() -> None:
     with pytest.raises(DeviceError, match="out of memory"):
         upscaler(Hungry(), None)

@@ -73,7 +73,7 @@ def repeated(plane: np.ndarray, times: int) -> np.ndarray:
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 4])
 @pytest.mark.parametrize("pixel_format", FORMATS, ids=lambda pixel_format: pixel_format.name)
-def test_a_network_that_repeats_pixels_repeats_samples_at_any_depth(
+def test_an_upscaler_that_repeats_pixels_repeats_samples_at_any_depth(
     tmp_path: Path, pixel_format: PixelFormat, scale: int
 ) -> None:
     # Waves, so that no YUV sample lies outside of RGB, where networks do not see it.
@@ -95,7 +95,7 @@ def test_alpha_is_interpolated(upscaler: Upscaler) -> None:
     )
 
 
-def test_samples_that_rgb_cannot_hold_are_kept(upscaler: Upscaler) -> None:
+def test_samples_above_white_are_kept(upscaler: Upscaler) -> None:
     frame = random_frame(YUV444, SIZE_HW, color=ColorTags(matrix=1))
     above_white = np.full(SIZE_HW, 250, np.uint8)
     frame = frame.with_planes((above_white, *(np.full(SIZE_HW, 128, np.uint8),) * 2))
@@ -215,7 +215,7 @@ def test_a_face_has_the_same_crop_in_the_enlarged_frame(
     assert float((moved.aligned.crop_chw - face.aligned.crop_chw).abs().max()) < 0.01
 
 
-def test_nan_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
+def test_nan_from_an_upscaler_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
     state = {key: each * 1e30 for key, each in compact_state(2, seed=1).items()}
     torch.save(state, tmp_path / "wild.pth")
 
@@ -388,7 +388,7 @@ def test_an_interlaced_film_is_refused_before_writing(tmp_path: Path) -> None:
     assert not (tmp_path / "out.mkv").exists()
 
 
-def test_unexpected_interlaced_frames_are_refused_at_first_and_counted_later(
+def test_interlaced_frames_are_refused_at_the_start_and_counted_later(
     upscaler: Upscaler,
 ) -> None:
     frame = replace(random_frame(YUV420, SIZE_HW), interlaced=True, top_field_first=True)

@@ -138,7 +138,7 @@ def test_a_file_that_differs_from_the_published_one_is_not_replaced(
     assert site.requests == []
 
 
-def test_without_internet_the_error_says_which_file_to_copy_and_which_model_works(
+def test_offline_the_error_names_the_file_to_copy_and_a_model_that_works(
     site: Site, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site.replies = []
@@ -208,7 +208,7 @@ def test_a_restorer_with_two_ends_loads_equally_by_name_and_file_with_its_detail
 
 
 @pytest.mark.usefixtures("lite_with_ends")
-def test_detail_moves_the_output_from_the_fidelity_end_to_the_detail_end() -> None:
+def test_detail_interpolates_from_the_fidelity_end_to_the_detail_end() -> None:
     index = {place: shown(loaded("lite", detail=place)) for place in (0.0, 0.3, 1.0)}
 
     steps = [float((index[place] - index[0.0]).abs().mean()) for place in (0.3, 1.0)]
@@ -230,7 +230,7 @@ def test_the_report_has_the_detail(tmp_path: Path) -> None:
     assert first != second
 
 
-def test_a_network_with_one_end_refuses_and_reports_no_detail(tmp_path: Path) -> None:
+def test_a_network_with_one_end_has_no_detail_setting(tmp_path: Path) -> None:
     path = tmp_path / "one.pth"
     torch.save(build_lite().state_dict(), path)
 

@@ -71,7 +71,7 @@ def test_the_small_network_is_nearer_to_the_large_one_than_interpolation() -> No
 
 @pytest.mark.parametrize("name", UPSCALERS)
 @pytest.mark.parametrize("level", [0.0, 0.4, 1.0])
-def test_an_image_of_one_gray_is_unchanged(name: str, level: float) -> None:
+def test_a_uniform_gray_image_stays_uniform(name: str, level: float) -> None:
     result = loaded(name).upscale(torch.full((3, 40, 40), level))
 
     assert float((result - level).abs().mean()) < 0.02

@@ -21,7 +21,7 @@ def samples(root: Path, folder: str) -> FaceDataset:
     return FaceDataset(from_mapping(settings, DatasetConfig, where="test"), seed=0)
 
 
-def test_a_shard_gives_the_samples_of_its_folder_in_any_order(tmp_path: Path) -> None:
+def test_a_shard_and_its_folder_give_the_same_samples_in_any_order(tmp_path: Path) -> None:
     root = write_faces(tmp_path)
     assert write_shards(root / "faces", root / "shards", faces_per_shard=2) == 2
     assert [path.name for path in sorted((root / "shards").iterdir())] == [
