@@ -1,4 +1,4 @@
-"""A place to try a fault in: the whole program, in a folder that is looked through afterwards."""
+"""Runs the program on a fault in a folder of its own, and checks what is in the folder afterwards."""
 
 import io
 import json
@@ -20,31 +20,30 @@ LOSSLESS = ("--codec", "ffv1", "--device", "cpu", "--quiet")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a run of the program came to."""
+    """The result of a run of the program."""
 
     code: int
-    said: str
-    """On stderr."""
+    stderr: str
     report: dict[str, Any]
-    """Empty where none was written."""
+    """Empty if none was written."""
     output: Path
 
-    def refused(self, *words: str) -> None:
-        """Hold that it failed with one line that has all these words, and wrote nothing."""
-        assert self.code == 1, (self.code, self.said)
-        assert self.said.startswith("error: ")
-        assert self.said.count("\n") == 1
+    def assert_refused(self, *words: str) -> None:
+        """Assert that the run failed with one line that has all these words, and wrote no report."""
+        assert self.code == 1, (self.code, self.stderr)
+        assert self.stderr.startswith("error: ")
+        assert self.stderr.count("\n") == 1
         for word in words:
-            assert word in self.said
+            assert word in self.stderr
         assert self.report == {}
 
-    def done(self) -> "Outcome":
+    def assert_succeeded(self) -> "Outcome":
         """Assert that the run succeeded and printed nothing."""
-        assert (self.code, self.said) == (0, "")
+        assert (self.code, self.stderr) == (0, "")
         return self
 
-    def noted(self, *words: str) -> bool:
-        """Whether one note of the report has all these words."""
+    def has_note(self, *words: str) -> bool:
+        """Return whether one note of the report has all these words."""
         return any(all(word in note for word in words) for note in self.report["notes"])
 
     def frames(self) -> list[Frame]:
@@ -52,21 +51,21 @@ class Outcome:
         return frames_of(self.output)
 
     def numbers(self) -> list[int]:
-        """Return the numbers that the frames of the output carry."""
+        """Return the numbers shown in the frames of the output."""
         return [number_of(frame) for frame in self.frames()]
 
     def times_ms(self) -> list[int]:
-        """Return when the frames of the output are shown."""
+        """Return the timestamps of the frames of the output in milliseconds."""
         return [round(frame.timestamp.seconds * 1000) for frame in self.frames()]
 
-    def sound(self) -> list[bytes]:
+    def audio(self) -> list[bytes]:
         """Return the audio packets of the output."""
-        return sound_of(self.output)
+        return audio_packets(self.output)
 
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """A folder, and the program."""
+    """A folder in which the program is run."""
 
     folder: Path
     patch: pytest.MonkeyPatch
@@ -76,7 +75,7 @@ class Bench:
         return make_clip(self.folder / name, Clip(**clip))
 
     def restore(self, source: Path | str, *options: str, output: Path | str = "out.mkv") -> Outcome:
-        """Run the program and hold that what was there before is still there."""
+        """Run the program, and assert that it changed no file that existed before."""
         target = self.folder / output
         report = self.folder / "report.json"
         report.unlink(missing_ok=True)
@@ -87,7 +86,7 @@ class Bench:
             code = main(words)
         after = self.contents()
         if code != 0:
-            assert after == before, "a run that failed left something, or took something away"
+            assert after == before, "a failed run left or removed files"
         else:
             kept = {name: stamp for name, stamp in before.items() if name in after}
             if "--overwrite" not in options:
@@ -95,7 +94,7 @@ class Bench:
                 assert all(after[name] == stamp for name, stamp in kept.items())
         return Outcome(
             code=int(code),
-            said=message.getvalue(),
+            stderr=message.getvalue(),
             report=json.loads(report.read_text()) if report.exists() else {},
             output=target,
         )
@@ -116,7 +115,7 @@ def frames_of(path: Path) -> list[Frame]:
         return list(source)
 
 
-def sound_of(path: Path) -> list[bytes]:
+def audio_packets(path: Path) -> list[bytes]:
     """Return the packets of the first audio stream of a film."""
     return [packet.data for packet in packets_of(path, "audio")]
 
@@ -128,29 +127,29 @@ class Fault:
     chapter: str
     what: str
     """What is wrong."""
-    then: str
+    outcome: str
     """What happens."""
-    tried: Callable[[Bench], None]
-    """Makes it wrong and holds that so it is."""
+    check: Callable[[Bench], None]
+    """Makes the fault and asserts the outcome."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chapter:
-    """Rows of one kind."""
+    """The rows under one heading."""
 
     title: str
     faults: list[Fault]
 
     def __call__(
-        self, what: str, then: str
+        self, what: str, outcome: str
     ) -> Callable[[Callable[[Bench], None]], Callable[[Bench], None]]:
-        """Enter a function into the table."""
+        """Return a decorator that adds a row to the table."""
 
-        def entered(tried: Callable[[Bench], None]) -> Callable[[Bench], None]:
-            self.faults.append(Fault(self.title, what, then, tried))
-            return tried
+        def register(check: Callable[[Bench], None]) -> Callable[[Bench], None]:
+            self.faults.append(Fault(self.title, what, outcome, check))
+            return check
 
-        return entered
+        return register
 
 
 def chapter(title: str) -> Chapter:

@@ -1,4 +1,4 @@
-"""Runs that are killed, and go on."""
+"""Runs that are killed and resumed."""
 
 import hashlib
 import os
@@ -14,7 +14,7 @@ from faults.bench import Bench, chapter
 from support.clips import Sound
 from support.faceclips import face_picture
 
-fault = chapter("Runs that are killed")
+fault = chapter("Killed runs")
 
 _ROOT = Path(__file__).parents[2]
 _KILLS = 20
@@ -58,9 +58,9 @@ for line in sys.stdin:
 
 
 @fault(
-    "kill -9, twenty times at any moment",
-    "nothing has the target's name until it is whole; `--resume` gives the same bytes as a run "
-    "that was never cut off, and leaves nothing else",
+    "`kill -9`, twenty times at random moments",
+    "the output appears only when it is complete; `--resume` gives the same bytes as an "
+    "uninterrupted run and leaves no other files",
 )
 def killed_and_resumed(bench: Bench) -> None:
     sound = Sound(seconds=Fraction(_FRAMES, 25), beeps_seconds=(Fraction(1, 5),))
@@ -82,12 +82,12 @@ def killed_and_resumed(bench: Bench) -> None:
                 path.unlink(missing_ok=True)
             code = runs.run(words, kill_after=float(share) * seconds)
             if code == -9 and _is_unfinished(bench.folder):
-                # What has the name is complete, even between the renaming of one file and the next.
+                # A file with its final name is complete, even between two renames.
                 assert not target.exists() or _digest(target) == uninterrupted[0]
                 code = runs.run([*words, "--resume"])
                 killed += 1
             else:
-                # The first run was slower than others are: it loaded what they have.
+                # The first run was slower, because it imported what later ones share.
                 seconds *= 0.8
                 assert code in {0, -9}
                 code = 0
@@ -101,7 +101,7 @@ def killed_and_resumed(bench: Bench) -> None:
 
 
 def _is_unfinished(folder: Path) -> bool:
-    """Return whether a run left something to do: its job folder, or no output at all."""
+    """Return whether a killed run has to be resumed: it left a job folder or no output."""
     return {path.name for path in folder.iterdir()} != {"film.mkv", "out.jsonl", "out.mkv"}
 
 
@@ -110,7 +110,7 @@ def _digest(path: Path) -> str:
 
 
 class _Runs:
-    """Runs the program in separate processes, which begin with everything imported."""
+    """Runs the program in forked processes that have everything imported."""
 
     def __init__(self) -> None:
         self._server = subprocess.Popen(
@@ -129,14 +129,14 @@ class _Runs:
         self._server.communicate()
 
     def run(self, words: list[str], *, kill_after: float | None = None) -> int:
-        """Return the exit code; -9 where it was killed before it ended."""
+        """Return the exit code; -9 if it was killed before it ended."""
         assert self._server.stdin is not None
         self._server.stdin.write("\t".join(words) + "\n")
         self._server.stdin.flush()
         child = int(self._line())
         if kill_after is not None:
             time.sleep(kill_after)
-            # The server reaps it only after it ended, and then tells: the number is still its own.
+            # The server waits for it before it answers, so the process id is still valid.
             with suppress(ProcessLookupError):
                 os.kill(child, 9)
         return int(self._line())

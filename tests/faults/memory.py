@@ -1,4 +1,4 @@
-"""Memory that runs out."""
+"""Too little memory."""
 
 import torch
 from faults.bench import Bench, chapter
@@ -11,7 +11,7 @@ from vidrestore.types import RestoredCrops
 fault = chapter("Memory")
 
 
-def _with_room_for(bench: Bench, room: int) -> list[int]:
+def _limit_memory(bench: Bench, room: int) -> list[int]:
     run, counts = Restorer._run, []
 
     def crowded(self: Restorer, crops_NCHW: Tensor) -> RestoredCrops:
@@ -25,20 +25,24 @@ def _with_room_for(bench: Bench, room: int) -> list[int]:
 
 
 @fault(
-    "the memory of a device runs out",
-    "the batch is halved until it fits, and stays so; no face is left out; the report says so",
+    "a device that runs out of memory",
+    "the batch size is halved until a batch fits, and stays reduced; no face is left out; "
+    "the report has a note",
 )
-def of_a_device(bench: Bench) -> None:
+def device_memory(bench: Bench) -> None:
     film = bench.clip(ticks=range(4), size_hw=FACE_SIZE_HW, picture=face_picture)
-    counts = _with_room_for(bench, 1)
-    outcome = bench.restore(film, "--batch-size", "4").done()
+    counts = _limit_memory(bench, 1)
+    outcome = bench.restore(film, "--batch-size", "4").assert_succeeded()
     assert (outcome.report["frames"], outcome.report["faces"]) == (4, 4)
     assert counts == [4, 2, 1, 1, 1, 1]
-    assert outcome.noted("out of memory")
+    assert outcome.has_note("out of memory")
 
 
-@fault("memory does not suffice for one face", "one line says what to change")
-def for_one_face(bench: Bench) -> None:
+@fault(
+    "too little memory for one face",
+    "a one-line error says which option to change",
+)
+def memory_for_one_face(bench: Bench) -> None:
     film = bench.clip(ticks=(0, 1), size_hw=FACE_SIZE_HW, picture=face_picture)
-    _with_room_for(bench, 0)
-    bench.restore(film).refused("out of memory", "--device")
+    _limit_memory(bench, 0)
+    bench.restore(film).assert_refused("out of memory", "--device")

@@ -1,4 +1,4 @@
-"""Names that mean something to a shell, to FFmpeg, or to nobody."""
+"""File names that are special to a shell or to FFmpeg, or not valid text."""
 
 import os
 import shutil
@@ -23,48 +23,61 @@ _ODD = (
 _ADDRESSES = ("http:x.mkv", "concat:a|b.mkv", "file:x.mkv", "pipe:1.mkv", "data:,x.mkv")
 
 
-def _both_ways(bench: Bench, names: tuple[str, ...]) -> None:
-    """Restore a film of every name into another of that name."""
+def _assert_names_work(bench: Bench, names: tuple[str, ...]) -> None:
+    """Restore a film of each name to an output of the same name."""
     film = bench.clip(ticks=(0, 1))
     results = bench.folder / "results"
     results.mkdir()
     for name in names:
         odd = bench.folder / name
         shutil.copy(film, odd)
-        assert bench.restore(odd, output=results / name).done().numbers() == [0, 1]
+        assert bench.restore(odd, output=results / name).assert_succeeded().numbers() == [0, 1]
 
 
 @fault(
     "line breaks, quotes, leading dashes, `%d`, wildcards, markup, other scripts",
-    "names like any other, of sources and targets",
+    "accepted like any other name, for sources and outputs",
 )
 def odd(bench: Bench) -> None:
-    _both_ways(bench, _ODD)
+    _assert_names_work(bench, _ODD)
 
 
 @fault(
-    "names that read like addresses: `http:`, `concat:`, `file:`, `pipe:`", "files like any other"
+    "names that look like addresses: `http:`, `concat:`, `file:`, `pipe:`",
+    "treated as file names",
 )
 def addresses(bench: Bench) -> None:
-    _both_ways(bench, _ADDRESSES)
+    _assert_names_work(bench, _ADDRESSES)
 
 
-@fault("bytes that are no UTF-8", "a name like any other")
+@fault(
+    "names that are not valid UTF-8",
+    "accepted like any other name",
+)
 def other_bytes(bench: Bench) -> None:
-    _both_ways(bench, (os.fsdecode(b"bad\xff\xfe.mkv"),))
+    _assert_names_work(bench, (os.fsdecode(b"bad\xff\xfe.mkv"),))
 
 
-@fault("a name of 255 bytes", "taken: temporary names are shortened to fit")
+@fault(
+    "a name of 255 bytes",
+    "accepted: temporary names are shortened to fit",
+)
 def longest(bench: Bench) -> None:
-    _both_ways(bench, ("x" * 251 + ".mkv", "ä" * 125 + ".mkv"))
+    _assert_names_work(bench, ("x" * 251 + ".mkv", "ä" * 125 + ".mkv"))
 
 
-@fault("a name that is too long", "refused at once")
+@fault(
+    "a name that is too long",
+    "refused at once",
+)
 def too_long(bench: Bench) -> None:
-    bench.restore(bench.clip(), output="x" * 300 + ".mkv").refused("too long")
+    bench.restore(bench.clip(), output="x" * 300 + ".mkv").assert_refused("too long")
 
 
-@fault("odd names inside a folder of frames", "every picture comes back under its own")
+@fault(
+    "unusual names in an image sequence",
+    "every image keeps its name",
+)
 def in_a_folder(bench: Bench) -> None:
     folder = bench.folder / "frames"
     folder.mkdir()
@@ -72,5 +85,5 @@ def in_a_folder(bench: Bench) -> None:
     names = ("1\n%d.png", "2'\"[b].png", os.fsdecode(b"3\xff.png"))
     for number, name in enumerate(names, start=1):
         (folder / f"{number}.png").rename(folder / name)
-    outcome = bench.restore(folder, output="out").done()
+    outcome = bench.restore(folder, output="out").assert_succeeded()
     assert sorted(path.name for path in Path(outcome.output).iterdir()) == sorted(names)

@@ -1,4 +1,4 @@
-"""Places that cannot be written, links, and runs that are killed."""
+"""Outputs that cannot be written, and links."""
 
 import errno
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from faults.bench import LOSSLESS, Bench, chapter, frames_of
 
-fault = chapter("Targets")
+fault = chapter("Outputs")
 
 _TESTS = Path(__file__).parents[1]
 _FULL_DISK = """
@@ -21,43 +21,54 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-@fault("a folder that may not be written", "refused at once")
-def not_ours(bench: Bench) -> None:
+@fault(
+    "a folder without write permission",
+    "refused at once",
+)
+def no_permission(bench: Bench) -> None:
     folder = bench.folder / "closed"
     folder.mkdir()
     path = bench.clip()
     bench.patch.setattr(os, "access", lambda where, _mode: Path(where) != folder)
-    bench.restore(path, output="closed/out.mkv").refused("no permission to write in", "-o")
-
-
-@fault("a folder that is not there", "refused at once; none is made")
-def no_folder(bench: Bench) -> None:
-    bench.restore(bench.clip(), output="none/out.mkv").refused("the folder", "none does not exist")
-
-
-@fault("a target that is there", "refused at once; `--overwrite` replaces it when all is whole")
-def taken(bench: Bench) -> None:
-    path = bench.clip()
-    (bench.folder / "out.mkv").write_text("mine")
-    bench.restore(path).refused("out.mkv: already exists", "--overwrite")
-    assert bench.restore(path, "--overwrite").done().numbers() == list(range(12))
+    bench.restore(path, output="closed/out.mkv").assert_refused("no permission to write in", "-o")
 
 
 @fault(
-    "a target that comes to be there while the work goes on",
-    "left as it is; the output is kept under another name, which the error gives",
+    "a folder that does not exist",
+    "refused at once; it is not created",
 )
-def taken_meanwhile(bench: Bench) -> None:
+def missing_folder(bench: Bench) -> None:
+    bench.restore(bench.clip(), output="none/out.mkv").assert_refused(
+        "the folder", "none does not exist"
+    )
+
+
+@fault(
+    "an output that already exists",
+    "refused at once; `--overwrite` replaces it when the new file is complete",
+)
+def existing_output(bench: Bench) -> None:
+    path = bench.clip()
+    (bench.folder / "out.mkv").write_text("mine")
+    bench.restore(path).assert_refused("out.mkv: already exists", "--overwrite")
+    assert bench.restore(path, "--overwrite").assert_succeeded().numbers() == list(range(12))
+
+
+@fault(
+    "an output that another program creates during the run",
+    "it is not replaced; the result gets another name, which the error states",
+)
+def output_appears_during_run(bench: Bench) -> None:
     from vidrestore.storage import atomic_output as publish
 
     flush = publish._flush_to_disk
     target = bench.folder / "out.mkv"
 
-    def flushed(path: Path) -> None:
+    def flush_after_writing_target(path: Path) -> None:
         target.write_text("mine")
         flush(path)
 
-    bench.patch.setattr(publish, "_flush_to_disk", flushed)
+    bench.patch.setattr(publish, "_flush_to_disk", flush_after_writing_target)
     path = bench.clip()
     message = _run(bench, path)
     assert "appeared during the run and was not replaced" in message
@@ -79,8 +90,9 @@ def _run(bench: Bench, path: Path) -> str:
 
 
 @fault(
-    "a disk that is full",
-    "one line says so; nothing has the target's name, and what stood there before stays",
+    "a full disk",
+    "a one-line error; no incomplete file gets the name of the output, and an existing file "
+    "is kept",
 )
 def full_disk(bench: Bench) -> None:
     path = bench.clip(size_hw=(240, 320), ticks=range(12))
@@ -100,19 +112,22 @@ def full_disk(bench: Bench) -> None:
     assert target.read_text() == "mine"
 
 
-@fault("a disk that fills up at the very end", "the same")
-def full_at_the_end(bench: Bench) -> None:
+@fault(
+    "a disk that becomes full when the output is completed",
+    "the same",
+)
+def disk_full_at_the_end(bench: Bench) -> None:
     def full(_handle: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     path = bench.clip()
     bench.patch.setattr(os, "fsync", full)
-    bench.restore(path).refused("no space left on the device; free some")
+    bench.restore(path).assert_refused("no space left on the device; free some")
 
 
 @fault(
-    "a target on another file system than the source",
-    "the temporary file is beside the target, so nothing is copied from one disk to another",
+    "an output on another file system than the source",
+    "the temporary file is next to the output, so nothing is copied between disks",
 )
 def other_file_system(bench: Bench) -> None:
     other = Path("/dev/shm")
@@ -120,35 +135,41 @@ def other_file_system(bench: Bench) -> None:
         pytest.skip("no second file system here")
     target = other / f"vidrestore-fault-{os.getpid()}.mkv"
     try:
-        outcome = bench.restore(bench.clip(), output=str(target)).done()
+        outcome = bench.restore(bench.clip(), output=str(target)).assert_succeeded()
         assert outcome.numbers() == list(range(12))
         assert [path.name for path in other.glob(f".{target.stem}*")] == []
     finally:
         target.unlink(missing_ok=True)
 
 
-@fault("a source that is a link", "what it leads to is restored; the link stays")
+@fault(
+    "a source that is a link",
+    "the file that it points to is restored; the link is kept",
+)
 def link_to_source(bench: Bench) -> None:
     link = bench.folder / "link.mkv"
     link.symlink_to(bench.clip())
-    assert bench.restore(link).done().numbers() == list(range(12))
+    assert bench.restore(link).assert_succeeded().numbers() == list(range(12))
     assert link.is_symlink()
 
 
-@fault("a target that is a link, or another name, of the source", "refused, `--overwrite` or not")
+@fault(
+    "an output that is a link to the source, or another name of it",
+    "refused, even with `--overwrite`",
+)
 def link_as_target(bench: Bench) -> None:
     path = bench.clip()
     (bench.folder / "link.mkv").symlink_to(path)
     os.link(path, bench.folder / "hard.mkv")
     for name in ("link.mkv", "hard.mkv", "film.mkv"):
-        bench.restore(path, "--overwrite", output=name).refused(
+        bench.restore(path, "--overwrite", output=name).assert_refused(
             f"{name}: source and output are the same file"
         )
 
 
 @fault(
-    "a target that is a link to a film",
-    "what it leads to is replaced, with `--overwrite` only; the link stays a link",
+    "an output that is a link to a film",
+    "the film that it points to is replaced, only with `--overwrite`; the link is kept",
 )
 def link_to_film(bench: Bench) -> None:
     path = bench.clip()
@@ -157,60 +178,76 @@ def link_to_film(bench: Bench) -> None:
     (disk / "real.mkv").write_text("mine")
     link = bench.folder / "out.mkv"
     link.symlink_to(disk / "real.mkv")
-    bench.restore(path).refused("out.mkv: already exists")
-    bench.restore(path, "--overwrite").done()
+    bench.restore(path).assert_refused("out.mkv: already exists")
+    bench.restore(path, "--overwrite").assert_succeeded()
     assert link.is_symlink()
     assert len(frames_of(disk / "real.mkv")) == 12
 
 
-@fault("a broken link", "as a source refused; as a target, the film appears where it leads")
-def link_to_nowhere(bench: Bench) -> None:
+@fault(
+    "a broken link",
+    "refused as a source; as an output, the film is written where it points",
+)
+def broken_link(bench: Bench) -> None:
     path = bench.clip()
     disk = bench.folder / "disk"
     disk.mkdir()
     link = bench.folder / "out.mkv"
     link.symlink_to(disk / "new.mkv")
-    bench.restore(link, output="other.mkv").refused("out.mkv: no such file")
-    bench.restore(path).done()
+    bench.restore(link, output="other.mkv").assert_refused("out.mkv: no such file")
+    bench.restore(path).assert_succeeded()
     assert link.is_symlink()
     assert len(frames_of(disk / "new.mkv")) == 12
     link.unlink()
     link.symlink_to(bench.folder / "none" / "new.mkv")
-    bench.restore(path).refused("does not exist; create it first")
+    bench.restore(path).assert_refused("does not exist; create it first")
 
 
-@fault("links that form a loop", "refused at once")
-def circle(bench: Bench) -> None:
+@fault(
+    "links that form a loop",
+    "refused at once",
+)
+def link_loop(bench: Bench) -> None:
     path = bench.clip()
     (bench.folder / "a.mkv").symlink_to(bench.folder / "b.mkv")
     (bench.folder / "b.mkv").symlink_to(bench.folder / "a.mkv")
-    bench.restore(path, output="a.mkv").refused("a.mkv: its symbolic links form a loop")
-    bench.restore(bench.folder / "a.mkv").refused("a.mkv: ")
+    bench.restore(path, output="a.mkv").assert_refused("a.mkv: its symbolic links form a loop")
+    bench.restore(bench.folder / "a.mkv").assert_refused("a.mkv: ")
 
 
-@fault("a target that is a device or a pipe", "refused: `--overwrite` must not replace it")
+@fault(
+    "an output that is a device or a pipe",
+    "refused, because `--overwrite` must not replace it",
+)
 def device(bench: Bench) -> None:
     path = bench.clip()
     os.mkfifo(bench.folder / "pipe.mkv")
-    bench.restore(path, "--overwrite", output="pipe.mkv").refused("neither a file nor a folder")
-    bench.restore(path, "--overwrite", output="/dev/null").refused("neither a file nor a folder")
+    bench.restore(path, "--overwrite", output="pipe.mkv").assert_refused(
+        "neither a file nor a folder"
+    )
+    bench.restore(path, "--overwrite", output="/dev/null").assert_refused(
+        "neither a file nor a folder"
+    )
 
 
-@fault("a picture written into its own folder", "refused: it would replace the source")
+@fault(
+    "an image whose output folder is its own folder",
+    "refused: the output would replace the source",
+)
 def own_folder(bench: Bench) -> None:
     from support.clips import run_ffmpeg
 
     folder = bench.folder / "pictures"
     folder.mkdir()
     run_ffmpeg("-i", bench.clip(ticks=(0,)), folder / "one.png")
-    bench.restore(folder / "one.png", "--overwrite", output="pictures").refused(
+    bench.restore(folder / "one.png", "--overwrite", output="pictures").assert_refused(
         "the source is in this folder"
     )
 
 
 @fault(
-    "a temporary file that a killed run left",
-    "removed by the next run for the same target; those of runs that live are not touched",
+    "a temporary file left by a killed run",
+    "removed by the next run with the same output; those of active runs are kept",
 )
 def leftovers(bench: Bench) -> None:
     from vidrestore.storage.temp_files import locked
@@ -222,7 +259,7 @@ def leftovers(bench: Bench) -> None:
     for file in (dead, alive, other):
         file.write_text("half a film")
     with locked(alive):
-        _run_well(bench, path)
+        _assert_run_succeeds(bench, path)
     assert not dead.exists()
     assert alive.exists()
     assert other.exists()
@@ -230,7 +267,7 @@ def leftovers(bench: Bench) -> None:
     other.unlink()
 
 
-def _run_well(bench: Bench, path: Path) -> None:
+def _assert_run_succeeds(bench: Bench, path: Path) -> None:
     from vidrestore.cli import main
 
     assert main([str(path), "-o", str(bench.folder / "out.mkv"), *LOSSLESS]) == 0

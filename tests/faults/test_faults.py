@@ -1,4 +1,4 @@
-"""Faults, one row each: what is wrong, and what must happen. The table is in README.md."""
+"""Every fault in the table of README.md: what is wrong, and how the program responds."""
 
 import importlib
 import os
@@ -25,7 +25,7 @@ def test_every_fault_is_handled_without_partial_files(
 ) -> None:
     bench = Bench(tmp_path / "bench", monkeypatch)
     bench.folder.mkdir()
-    fault.tried(bench)
+    fault.check(bench)
     left = [name for name in bench.contents() if ".partial" in name or name.endswith(".tmp")]
     assert left == []
 
@@ -41,7 +41,7 @@ def table() -> str:
             "| what is wrong | what happens |",
             "| --- | --- |",
         ]
-        lines += [f"| {fault.what} | {fault.then} |" for fault in chapter.faults]
+        lines += [f"| {fault.what} | {fault.outcome} |" for fault in chapter.faults]
     return "\n".join(lines) + "\n"
 
 

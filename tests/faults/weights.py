@@ -1,4 +1,4 @@
-"""Checkpoints that are damaged, or do harm."""
+"""Damaged and malicious checkpoints."""
 
 import os
 import pickle
@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 fault = chapter("Checkpoints")
 
 
-class _Harm:
+class _MakesFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
 
@@ -20,19 +20,25 @@ class _Harm:
         return os.mkdir, (str(self.path),)
 
 
-@fault("a checkpoint whose pickle runs code", "refused; the code does not run")
-def harmful(bench: Bench) -> None:
+@fault(
+    "a checkpoint whose pickle would run code",
+    "refused; the code does not run",
+)
+def code_in_checkpoint(bench: Bench) -> None:
     film, harm = bench.clip(), bench.folder / "harm"
     plain, zipped = bench.folder / "plain.pth", bench.folder / "zipped.pth"
-    plain.write_bytes(pickle.dumps({"params": _Harm(harm)}))
-    torch.save({"params": _Harm(harm)}, zipped)
+    plain.write_bytes(pickle.dumps({"params": _MakesFolder(harm)}))
+    torch.save({"params": _MakesFolder(harm)}, zipped)
     for path in (plain, zipped):
-        bench.restore(film, "--model", str(path)).refused(f"{path.name}: ")
-        bench.restore(film, "--background", str(path)).refused(f"{path.name}: ")
+        bench.restore(film, "--model", str(path)).assert_refused(f"{path.name}: ")
+        bench.restore(film, "--background", str(path)).assert_refused(f"{path.name}: ")
         assert not harm.exists()
 
 
-@fault("a checkpoint cut off, or with other bytes in its middle", "refused by its name")
+@fault(
+    "a checkpoint that is truncated or has wrong bytes in the middle",
+    "refused by name",
+)
 def damaged(bench: Bench) -> None:
     film = bench.clip()
     weights = _lite()
@@ -44,10 +50,13 @@ def damaged(bench: Bench) -> None:
     ):
         path = bench.folder / name
         path.write_bytes(data)
-        bench.restore(film, "--model", str(path)).refused(f"{name}: ")
+        bench.restore(film, "--model", str(path)).assert_refused(f"{name}: ")
 
 
-@fault("a checkpoint with numbers that are not finite", "refused by the tensor's name")
+@fault(
+    "a checkpoint with values that are not finite",
+    "refused with the name of the tensor",
+)
 def not_finite(bench: Bench) -> None:
     source = bench.folder / "lite.safetensors"
     source.write_bytes(_lite())
@@ -56,7 +65,9 @@ def not_finite(bench: Bench) -> None:
     state[name].view(-1)[0] = float("nan")
     path = bench.folder / "nan.safetensors"
     save_file(state, path)
-    bench.restore(bench.clip(), "--model", str(path)).refused("nan.safetensors: not finite", name)
+    bench.restore(bench.clip(), "--model", str(path)).assert_refused(
+        "nan.safetensors: not finite", name
+    )
 
 
 def _lite() -> bytes:
