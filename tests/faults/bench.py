@@ -1,4 +1,4 @@
-"""Runs the program on a fault in a folder of its own, and checks what is in the folder afterwards."""
+"""Runs the program on a fault in a folder of its own, and checks the folder afterwards."""
 
 import io
 import json
@@ -29,7 +29,7 @@ class Outcome:
     output: Path
 
     def assert_refused(self, *words: str) -> None:
-        """Assert that the run failed with one line that has all these words, and wrote no report."""
+        """Assert that the run failed with one line with all these words, and wrote no report."""
         assert self.code == 1, (self.code, self.stderr)
         assert self.stderr.startswith("error: ")
         assert self.stderr.count("\n") == 1
