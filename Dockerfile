@@ -13,6 +13,7 @@ RUN apt-get update \
 WORKDIR /source
 COPY pyproject.toml README.md LICENSE ./
 COPY vidrestore vidrestore
+COPY man man
 RUN pip install --no-cache-dir --extra-index-url "$TORCH_INDEX" .
 
 # Downloaded checkpoints: mount a volume here to keep them.

@@ -282,6 +282,9 @@ def test_the_container_image_is_installed_as_documented() -> None:
 
     assert all((ROOT / name).exists() for name in copied)
     assert {"pyproject.toml", "README.md", "LICENSE", "vidrestore"} <= copied
+    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]
+    files = [name for names in setuptools["data-files"].values() for name in names]
+    assert {name.split("/", 1)[0] for name in files} <= copied
     index = re.findall(r"^ARG TORCH_INDEX=(\S+)", dockerfile, re.MULTILINE)
     assert f"pip install --extra-index-url {index[0]} ." in (ROOT / "docs/usage.md").read_text(
         "utf-8"
