@@ -121,7 +121,7 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def workplace(media: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def working_folder(media: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory with these files; no weights are there, and none are fetched."""
     place = tmp_path / "work"
     shutil.copytree(media, place)
@@ -147,26 +147,28 @@ def run_program(words: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> int:
 
 @pytest.mark.parametrize("command", QUICK, ids=str)
 def test_quick_commands_of_the_docs_run(
-    command: Command, workplace: Path, monkeypatch: pytest.MonkeyPatch
+    command: Command, working_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = list(command.words)
     if words[0] == "vidrestore" and words[1] not in ("verify", "review"):
         for output_name in ("restored.mkv", "r.jsonl"):
-            (workplace / output_name).unlink()
+            (working_folder / output_name).unlink()
     if "--start" in words:  # this one names a time beyond the first minute
-        (workplace / "film.mkv").unlink()
-        film(workplace / "film.mkv", 70, time_base=Fraction(2), rate=1, sounds=(), picture=None)
+        (working_folder / "film.mkv").unlink()
+        film(
+            working_folder / "film.mkv", 70, time_base=Fraction(2), rate=1, sounds=(), picture=None
+        )
     if command.page != "README":  # the README's run with the real network
         monkeypatch.setattr(prepared, "load_restorer", load_fake_restorer)
 
     assert run_program(words, monkeypatch) == 0
     if "-o" in words and "--dry-run" not in words:
-        assert (workplace / words[words.index("-o") + 1]).exists()
+        assert (working_folder / words[words.index("-o") + 1]).exists()
 
 
 @pytest.mark.parametrize("command", PARSED, ids=str)
 def test_slow_commands_of_the_docs_are_parsed(
-    command: Command, workplace: Path, monkeypatch: pytest.MonkeyPatch
+    command: Command, working_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stopping(parse: Callable[..., Any]) -> Callable[..., Any]:
         def parse_and_stop(*arguments: Any, **options: Any) -> Any:
@@ -190,7 +192,7 @@ def test_slow_commands_of_the_docs_are_parsed(
 
 
 @pytest.mark.parametrize("command", OTHERS, ids=str)
-def test_commands_of_other_programs_are_valid(command: Command, workplace: Path) -> None:
+def test_commands_of_other_programs_are_valid(command: Command, working_folder: Path) -> None:
     program, *words = command.words
     if program == "ffmpeg":
         ffmpeg = imageio_ffmpeg.get_ffmpeg_exe()
@@ -218,25 +220,25 @@ def test_commands_of_other_programs_are_valid(command: Command, workplace: Path)
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_python_code_of_the_docs_runs(
-    page: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch
+    page: Path, working_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(prepared, "load_restorer", load_fake_restorer)
     for block in blocks(page, "python"):
-        (workplace / "restored.mkv").unlink(missing_ok=True)
+        (working_folder / "restored.mkv").unlink(missing_ok=True)
 
         exec(compile(block, page.name, "exec"), {})
 
-        assert (workplace / "restored.mkv").is_file() or "restore_video(" not in block
+        assert (working_folder / "restored.mkv").is_file() or "restore_video(" not in block
 
 
-def test_the_notebook_runs(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_notebook_runs(working_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prepared, "load_restorer", load_fake_restorer)
     shutil.copy("film.mkv", "astronaut.mp4")
-    (workplace / "restored.mkv").unlink()
+    (working_folder / "restored.mkv").unlink()
 
     exec(compile("\n".join(cells(NOTEBOOK)), NOTEBOOK.name, "exec"), {})
 
-    assert (workplace / "restored.mkv").is_file()
+    assert (working_folder / "restored.mkv").is_file()
 
 
 def test_the_python_code_of_the_docs_passes_type_checks(tmp_path: Path) -> None:

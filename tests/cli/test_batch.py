@@ -16,7 +16,7 @@ from vidrestore.progress import Progress
 FILM = BatchVideo(source=Path("in/reel.mkv"), output=Path("out/reel.mkv"))
 
 
-def told(frames: int, *, workers: int | None = None, done: int = 0) -> BatchProgress:
+def batch_progress(frames: int, *, workers: int | None = None, done: int = 0) -> BatchProgress:
     return BatchProgress(
         number=0,
         film=FILM,
@@ -87,9 +87,9 @@ def test_a_batch_that_cannot_start_is_a_one_line_error(
 def test_without_a_terminal_progress_lines_name_the_film() -> None:
     seconds, stream = [0.0], io.StringIO()
     display = LogBatch(stream, lambda: seconds[0])
-    display.show(told(1, workers=2))
+    display.show(batch_progress(1, workers=2))
     seconds[0] = 10.0
-    display.show(told(101, workers=2))
+    display.show(batch_progress(101, workers=2))
     display.show(FINISHED)
 
     assert stream.getvalue().splitlines() == [
@@ -101,7 +101,7 @@ def test_without_a_terminal_progress_lines_name_the_film() -> None:
 
 def test_a_terminal_shows_a_bar_for_all_films_and_one_per_running_film() -> None:
     display = BarBatch(3)
-    display.show(told(30, workers=1))
+    display.show(batch_progress(30, workers=1))
     descriptions = [task.description for task in display.tasks]
     assert descriptions == ["films", "reel.mkv"]
     assert display.tasks[1].completed == 30

@@ -28,7 +28,7 @@ print -l -- $COMPREPLY
 }
 
 
-def offered(shell: str, folder: Path, words: list[str]) -> set[str]:
+def completions_of(shell: str, folder: Path, words: list[str]) -> set[str]:
     asked = ["--", *words] if shell == "fish" else [shell, *words]
     done = subprocess.run(
         [shell, "-c", ASK[shell], *asked],
@@ -77,7 +77,7 @@ def shell(
 def test_each_shell_completes_the_expected_words(
     shell: str, tmp_path: Path, line: str, expected: set[str]
 ) -> None:
-    assert offered(shell, tmp_path, line.split()) - {""} == expected
+    assert completions_of(shell, tmp_path, line.split()) - {""} == expected
 
 
 @pytest.mark.parametrize("name", ["bash", "zsh", "fish"])

@@ -70,7 +70,7 @@ SEEN = FieldDetection(
 
 
 @pytest.fixture(autouse=True)
-def sampled(monkeypatch: pytest.MonkeyPatch) -> None:
+def patch_field_detection(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(interlace, "detect_fields", lambda info: SEEN)
 
 

@@ -273,7 +273,7 @@ def test_the_error_names_the_command_that_reads_a_named_pipe(
     assert f"vidrestore - -o FILE < {tmp_path / 'fifo'}" in done.err
 
 
-def started(*words: str, folder: Path) -> "subprocess.Popen[bytes]":
+def start_command(*words: str, folder: Path) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
         [sys.executable, "-c", _COMMAND, *words],
         stdin=subprocess.PIPE,
@@ -287,7 +287,7 @@ def started(*words: str, folder: Path) -> "subprocess.Popen[bytes]":
 def test_closing_the_reader_ends_the_command_without_an_error(
     face_film: Path, tmp_path: Path
 ) -> None:
-    with started(str(face_film), "-o", "-", folder=tmp_path) as process:
+    with start_command(str(face_film), "-o", "-", folder=tmp_path) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.read(100)
@@ -299,7 +299,7 @@ def test_closing_the_reader_ends_the_command_without_an_error(
 
 
 def test_sigterm_ends_the_command_while_it_waits_for_input(face_film: Path, tmp_path: Path) -> None:
-    with started("-", "-o", "out.mkv", "--segment", "0.1", folder=tmp_path) as process:
+    with start_command("-", "-o", "out.mkv", "--segment", "0.1", folder=tmp_path) as process:
         assert process.stdin is not None
         assert process.stderr is not None
         # More frames than the stages hold for what comes after.

@@ -30,7 +30,7 @@ def data_of(page: Path) -> dict[str, Any]:
     return json.loads(text)
 
 
-def words_of(files: ReviewFiles, *more: str) -> list[str]:
+def review_arguments(files: ReviewFiles, *more: str) -> list[str]:
     named = [str(files.source), str(files.result), "--record", str(files.record)]
     return ["review", *named, "-o", str(files.page), *more]
 
@@ -40,7 +40,7 @@ def test_review_writes_a_page_from_source_result_and_record(
 ) -> None:
     files = review_files(tmp_path)
 
-    assert main(words_of(files)) == ExitCode.OK
+    assert main(review_arguments(files)) == ExitCode.OK
     assert f"{files.page}: review" in capfd.readouterr().err
     command = shlex.split(data_of(files.page)["tracks"][0]["command"])
     assert command[:4] == [
@@ -58,10 +58,10 @@ def test_an_existing_page_is_replaced_only_on_request(
     files = review_files(tmp_path)
     files.page.write_text("something of the user's")
 
-    assert main(words_of(files)) == ExitCode.FAILED
+    assert main(review_arguments(files)) == ExitCode.FAILED
     assert capfd.readouterr().err.startswith(f"error: -o {files.page}: already exists")
     assert files.page.read_text() == "something of the user's"
-    assert main(words_of(files, "--overwrite", "--quiet")) == ExitCode.OK
+    assert main(review_arguments(files, "--overwrite", "--quiet")) == ExitCode.OK
     assert capfd.readouterr().err == ""
     assert data_of(files.page)["tracks"]
 
@@ -72,7 +72,7 @@ def test_the_page_never_overwrites_source_result_or_record(tmp_path: Path, name:
     before = (tmp_path / name).read_bytes()
 
     page = ReviewFiles(files.source, files.result, files.record, tmp_path / name)
-    assert main(words_of(page, "--overwrite")) == ExitCode.FAILED
+    assert main(review_arguments(page, "--overwrite")) == ExitCode.FAILED
     assert (tmp_path / name).read_bytes() == before
 
 
@@ -82,7 +82,7 @@ def test_an_invalid_record_is_a_one_line_error(
     files = review_files(tmp_path)
     files.record.write_text("{}\n")
 
-    assert main(words_of(files)) == ExitCode.FAILED
+    assert main(review_arguments(files)) == ExitCode.FAILED
     error = capfd.readouterr().err
     assert error.startswith(f"error: {files.record}: line 1")
     assert error.count("\n") == 1
@@ -95,7 +95,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_clip(folder / "a film.mkv", clip)
 
 
-def restored(film: Path, folder: Path, *more: str) -> ExitCode:
+def run_restore(film: Path, folder: Path, *more: str) -> ExitCode:
     words = [str(film), "-o", str(folder / "out.mkv"), "--codec", "ffv1", "--device", "cpu"]
     return main([*words, "--precision", "fp32", "--quiet", *more])
 
@@ -107,7 +107,7 @@ def test_a_run_writes_its_review_and_removes_the_temporary_record(
     # Left by a run that was killed.
     (tmp_path / ".page.html.record.jsonl").write_text("{")
 
-    assert restored(film, tmp_path, "--review", str(page)) == ExitCode.OK
+    assert run_restore(film, tmp_path, "--review", str(page)) == ExitCode.OK
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.mkv", "page.html"]
     (track,) = data_of(page)["tracks"]
     assert track["frames"] == 4
@@ -124,7 +124,7 @@ def test_a_requested_record_is_kept_with_the_review(film: Path, tmp_path: Path) 
     record = tmp_path / "kept.jsonl"
     more = ("--review", str(tmp_path / "page.html"), "--record", str(record))
 
-    assert restored(film, tmp_path, *more) == ExitCode.OK
+    assert run_restore(film, tmp_path, *more) == ExitCode.OK
     with RecordReader(record) as reader:
         assert len(list(reader)) == 4
 
@@ -132,7 +132,7 @@ def test_a_requested_record_is_kept_with_the_review(film: Path, tmp_path: Path) 
 def test_a_missing_track_is_refused_with_the_existing_ones(
     film: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert restored(film, tmp_path, "--only-track", "77") == ExitCode.FAILED
+    assert run_restore(film, tmp_path, "--only-track", "77") == ExitCode.FAILED
 
     assert "has no track 77, its only track is 1" in capfd.readouterr().err
     assert not (tmp_path / "out.mkv").exists()
@@ -145,7 +145,7 @@ def test_a_missing_track_is_refused_before_restoring(
         raise AssertionError("a face was restored")
 
     monkeypatch.setattr("vidrestore.pipeline.stages.Stages.restore", never)
-    assert restored(film, tmp_path, "--only-track", "77") == ExitCode.FAILED
+    assert run_restore(film, tmp_path, "--only-track", "77") == ExitCode.FAILED
 
 
 @pytest.mark.parametrize("name", ["absent/page.html", ".", "there.html"])
@@ -154,7 +154,7 @@ def test_an_unwritable_review_is_refused_before_restoring(
 ) -> None:
     (tmp_path / "there.html").write_text("something of the user's")
 
-    assert restored(film, tmp_path, "--review", str(tmp_path / name)) == ExitCode.FAILED
+    assert run_restore(film, tmp_path, "--review", str(tmp_path / name)) == ExitCode.FAILED
     assert capfd.readouterr().err.startswith("error: --review ")
     assert not (tmp_path / "out.mkv").exists()
 

@@ -19,7 +19,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def offer(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def add_to_manifest(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     entry = WeightsEntry(
         name="net",
         file_name="net.pth",
@@ -57,7 +57,7 @@ def test_a_fetched_checkpoint_is_listed_and_verified_and_its_license_printed(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with serving(BODY) as site:
-        offer(site.url, monkeypatch)
+        add_to_manifest(site.url, monkeypatch)
         assert main(["weights", "fetch", "net"]) == 0
     out, err = capfd.readouterr()
     assert out == f"{folder / 'net.pth'}\n"
@@ -74,7 +74,7 @@ def test_a_license_is_printed_once_or_later_if_quiet_suppressed_it(
 ) -> None:
     notice = "warning: net: net.pth is licensed by the Tests (MIT): not for commercial use\n"
     with serving(BODY) as site:
-        offer(site.url, monkeypatch)
+        add_to_manifest(site.url, monkeypatch)
         assert main(["weights", "fetch", "net", "--quiet"]) == 0
     assert capfd.readouterr().err == ""
     assert main(["weights", "fetch", "net"]) == 0
@@ -86,7 +86,7 @@ def test_a_license_is_printed_once_or_later_if_quiet_suppressed_it(
 def test_the_list_marks_partial_downloads_and_files_of_the_wrong_size(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    offer("http://127.0.0.1:1/net.pth", monkeypatch)
+    add_to_manifest("http://127.0.0.1:1/net.pth", monkeypatch)
     (folder / "net.pth.part").write_bytes(BODY[:10])
     assert main(["weights", "list"]) == 0
     assert " partly " in capfd.readouterr().out
@@ -99,7 +99,7 @@ def test_the_list_marks_partial_downloads_and_files_of_the_wrong_size(
 def test_a_damaged_checkpoint_fails_to_verify(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    offer("http://127.0.0.1:1/net.pth", monkeypatch)
+    add_to_manifest("http://127.0.0.1:1/net.pth", monkeypatch)
     (folder / "net.pth").write_bytes(BODY[:-1] + b"x")
 
     assert main(["weights", "verify"]) == 1
@@ -110,7 +110,7 @@ def test_a_failed_download_is_a_one_line_error(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with serving(b"something else, and longer" * 100) as site:
-        offer(site.url, monkeypatch)
+        add_to_manifest(site.url, monkeypatch)
         assert main(["weights", "fetch", "net", "--quiet"]) == 1
 
     out, err = capfd.readouterr()

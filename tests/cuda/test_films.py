@@ -14,7 +14,7 @@ pytestmark = pytest.mark.cuda
 EXAMPLE = Path(__file__).parents[2] / "examples" / "astronaut.mp4"
 
 
-def restored(folder: Path, name: str, **settings: object) -> Path:
+def restore_example(folder: Path, name: str, **settings: object) -> Path:
     target = folder / f"{name}.mkv"
     chosen = {"end_seconds": Fraction(4, 5), "codec": "ffv1", **settings}
     report = restore_video(EXAMPLE, target, settings=RestoreSettings(**chosen))  # type: ignore[arg-type]
@@ -28,13 +28,13 @@ def luma(path: Path) -> np.ndarray:
 
 
 def test_two_gpu_runs_give_the_same_bytes(cuda: torch.device, tmp_path: Path) -> None:
-    first, other = (restored(tmp_path, name, device="cuda") for name in ("one", "other"))
+    first, other = (restore_example(tmp_path, name, device="cuda") for name in ("one", "other"))
     assert first.read_bytes() == other.read_bytes()
 
 
 def test_gpu_and_cpu_restore_a_film_alike(cuda: torch.device, tmp_path: Path) -> None:
     gpu, cpu = (
-        luma(restored(tmp_path, device, device=device, precision="fp32"))
+        luma(restore_example(tmp_path, device, device=device, precision="fp32"))
         for device in ("cuda", "cpu")
     )
     source = luma(EXAMPLE)[: len(cpu)]

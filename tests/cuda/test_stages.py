@@ -9,7 +9,7 @@ import torch
 from support.faces import example_images
 from support.frames import YUV420, YUV420P10, YUV444, random_frame
 from support.noisy_crops import crops
-from support.restoring import face_at, restored
+from support.restoring import face_at, restored_face
 from torch import Tensor
 
 from vidrestore.faces.align import align_face
@@ -96,7 +96,7 @@ def test_gpu_and_cpu_blend_detail_alike(cuda: torch.device) -> None:
         assert mean_difference(result, other) < 0.001
 
 
-def pasted(frame: Frame, face: RestoredFace, shape: MaskShape) -> Frame:
+def paste_face(frame: Frame, face: RestoredFace, shape: MaskShape) -> Frame:
     geometry = DisplayGeometry(coded_hw=HW)
     config = PasteConfig(mask=shape)
     return paste_faces(frame, geometry, (face,), config=config, keep_chroma=False).frame
@@ -116,9 +116,9 @@ def test_gpu_and_cpu_paste_a_face_alike(
 ) -> None:
     frame = random_frame(pixel_format, HW)
     geometry = DisplayGeometry(coded_hw=HW)
-    face = restored(frame, geometry, face_at((90, 70), size_px=110, angle=0.3), gain=0.2)
+    face = restored_face(frame, geometry, face_at((90, 70), size_px=110, angle=0.3), gain=0.2)
     mask = cast(MaskShape, shape)
-    expected, result = pasted(frame, face, mask), pasted(frame, on_device(face, cuda), mask)
+    expected, result = paste_face(frame, face, mask), paste_face(frame, on_device(face, cuda), mask)
     for before, first, other in zip(frame.planes, expected.planes, result.planes, strict=True):
         level = (frame.pixel_format.max_value + 1) / 256
         assert float(np.abs(first.astype(float) - other).mean()) < 0.1 * level

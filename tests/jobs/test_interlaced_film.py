@@ -12,10 +12,10 @@ from support.clips import Clip, Sound, make_clip, packets_of, run_ffmpeg
 from support.faceclips import face_picture
 from support.fields import (
     LOSSLESS,
+    best_matching_instant,
     combing,
     interlaced_clip,
     interlaced_picture,
-    moment_of,
     moving_picture,
     telecined_clip,
     telecined_picture,
@@ -35,7 +35,7 @@ FACE_HW = (240, 320)
 SETTINGS = RestoreSettings(codec="ffv1", device="cpu", precision="fp32")
 
 
-def restored(
+def restore(
     source: Path, name: str = "out.mkv", *, job: JobSettings | None = None, **settings: object
 ) -> tuple[Path, RestoreReport]:
     target = source.with_name(name)
@@ -70,7 +70,7 @@ def test_an_interlaced_film_without_faces_is_unchanged_bit_for_bit(
 ) -> None:
     path = interlaced_clip(tmp_path / "film.mkv", order=order, pixel_format=pixel_format)
 
-    target, report = restored(path)
+    target, report = restore(path)
 
     assert_same_frames(path, target)
     assert flags_of(target) == flags_of(path) == ({True}, code)
@@ -91,8 +91,8 @@ def test_interlaced_films_of_other_codecs_keep_their_field_flags(
     path = tmp_path / "film.mkv"
     run_ffmpeg("-i", plain, "-c:v", codec, *coding, path)
 
-    lossless, _ = restored(path, "lossless.mkv")
-    fields, _ = restored(path, "fields.mkv", codec="h264")
+    lossless, _ = restore(path, "lossless.mkv")
+    fields, _ = restore(path, "fields.mkv", codec="h264")
 
     assert_same_frames(path, lossless)
     assert flags_of(path)[0] == flags_of(fields)[0] == {True}
@@ -104,7 +104,7 @@ def test_fields_without_flags_are_detected_and_stay_without_flags(tmp_path: Path
         tmp_path / "film.mkv", order="bff", flagged=False, ticks=tuple(range(20))
     )
 
-    target, report = restored(path)
+    target, report = restore(path)
 
     assert_same_frames(path, target)
     assert flags_of(target)[0] == {False}
@@ -128,7 +128,7 @@ def test_a_deinterlaced_film_is_progressive_with_exact_times_and_its_audio(
         sounds=(Sound(seconds=Fraction(2, 5)),),
     )
 
-    target, report = restored(path, "out.mp4", deinterlace=wish, codec="h264", crf=4)
+    target, report = restore(path, "out.mp4", deinterlace=wish, codec="h264", crf=4)
 
     before, after = frames_of(path), frames_of(target)
     assert report.frames == len(after) == share * FRAMES
@@ -140,7 +140,9 @@ def test_a_deinterlaced_film_is_progressive_with_exact_times_and_its_audio(
     assert [frame.timestamp.seconds for frame in after] == expected
     assert flags_of(target) == ({False}, 1)
     moments = [*range(2 * FRAMES)][:: 3 - share]
-    assert [moment_of(frame.planes[0], SIZE_HW, range(2 * FRAMES)) for frame in after] == moments
+    assert [
+        best_matching_instant(frame.planes[0], SIZE_HW, range(2 * FRAMES)) for frame in after
+    ] == moments
     assert all(combing(frame.planes[0]) < 0.3 for frame in after)
     old, new = (packets_of(film, "audio") for film in (path, target))
     assert [(packet.pts, packet.data) for packet in old] == [
@@ -151,14 +153,16 @@ def test_a_deinterlaced_film_is_progressive_with_exact_times_and_its_audio(
 def test_pulldown_is_removed_on_request_and_otherwise_reported(tmp_path: Path) -> None:
     path = telecined_clip(tmp_path / "film.mkv", 25)
 
-    kept, hinted = restored(path, "kept.mkv")
-    target, report = restored(path, "out.mp4", pulldown=True, codec="h264", crf=4)
+    kept, hinted = restore(path, "kept.mkv")
+    target, report = restore(path, "out.mp4", pulldown=True, codec="h264", crf=4)
 
     assert_same_frames(path, kept)
     assert "3:2 pulldown is seen: --pulldown recovers the original frames" in hinted.notes
     frames = frames_of(target)
     assert report.frames == len(frames) == 20
-    assert [moment_of(frame.planes[0], SIZE_HW, range(20)) for frame in frames] == [*range(20)]
+    assert [best_matching_instant(frame.planes[0], SIZE_HW, range(20)) for frame in frames] == [
+        *range(20)
+    ]
     assert probe(target).average_rate == pytest.approx(Fraction(24_000, 1001), rel=1e-3)
     assert flags_of(target) == ({False}, 1)
 
@@ -168,7 +172,7 @@ def test_frames_left_combed_by_pulldown_removal_are_deinterlaced(tmp_path: Path)
         return (telecined_picture if number < 15 else interlaced_picture)(number, size_hw)
 
     path = telecined_clip(tmp_path / "film.mkv", 25, picture=picture)
-    target, _ = restored(path, pulldown=True)
+    target, _ = restore(path, pulldown=True)
     assert all(combing(frame.planes[0]) < 0.3 for frame in frames_of(target))
 
 
@@ -193,7 +197,7 @@ def test_a_moving_face_is_restored_in_both_fields_and_nothing_else_changes(
     face_film: Path,
 ) -> None:
     record = face_film.with_name("out.jsonl")
-    target, report = restored(face_film, record=record)
+    target, report = restore(face_film, record=record)
 
     with RecordReader(record) as reader:
         lines = list(reader)
@@ -215,8 +219,8 @@ def test_a_moving_face_is_restored_in_both_fields_and_nothing_else_changes(
 
 
 def test_segment_boundaries_do_not_change_restored_fields(face_film: Path) -> None:
-    whole, _ = restored(face_film, "whole.mkv", overwrite=True)
-    parts, _ = restored(
+    whole, _ = restore(face_film, "whole.mkv", overwrite=True)
+    parts, _ = restore(
         face_film, "parts.mkv", overwrite=True, job=JobSettings(segment_seconds=0.04)
     )
     assert_same_frames(whole, parts)
@@ -225,7 +229,7 @@ def test_segment_boundaries_do_not_change_restored_fields(face_film: Path) -> No
 def test_removing_pulldown_from_a_film_without_it_is_refused(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "film.mkv", Clip(picture=moving_picture, ticks=tuple(range(20))))
     with pytest.raises(MediaError, match=r"film\.mkv: no 3:2 pulldown is seen"):
-        restored(path, pulldown=True)
+        restore(path, pulldown=True)
 
 
 @pytest.mark.parametrize("wish", ["keep", "frame", "field"])
@@ -234,7 +238,7 @@ def test_field_settings_do_not_change_a_progressive_film(tmp_path: Path, wish: D
         tmp_path / "film.mkv",
         Clip(**LOSSLESS, picture=moving_picture, ticks=tuple(range(20))),
     )
-    target, report = restored(path, deinterlace=wish)
+    target, report = restore(path, deinterlace=wish)
     assert_same_frames(path, target)
     assert "not flagged as interlaced, and no fields are seen" in str(report.notes)
 

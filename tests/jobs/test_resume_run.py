@@ -32,7 +32,7 @@ LOSSLESS = {"codec": "ffv1", "device": "cpu", "precision": "fp32"}
 
 
 @pytest.fixture(autouse=True, scope="module")
-def cheap_restorer() -> Iterator[None]:
+def use_fake_restorer() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(prepared, "load_restorer", load_fake_restorer)
         yield

@@ -25,15 +25,15 @@ def error(first: list[Picture], second: list[Picture]) -> float:
     return float(np.mean([np.abs(a.astype(float) - b).mean() for a, b in pairs]))
 
 
-def middling(codec: PassCodec) -> CodecGeneration:
+def medium_quality(codec: PassCodec) -> CodecGeneration:
     return CodecGeneration(codec=codec, quantizer=30 if codec in ("h264", "hevc") else 8)
 
 
 @pytest.mark.parametrize("codec", get_args(PassCodec))
 def test_coding_is_reproducible_and_keeps_frame_count_and_size(codec: PassCodec) -> None:
     first, again = (
-        apply_generation(film(), middling(codec)),
-        apply_generation(film(), middling(codec)),
+        apply_generation(film(), medium_quality(codec)),
+        apply_generation(film(), medium_quality(codec)),
     )
     assert [tensor.shape for tensor in first] == [(48, 66, 3)] * 3
     for one, other in zip(first, again, strict=True):

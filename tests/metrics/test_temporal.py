@@ -25,7 +25,7 @@ def moving(frames: int = 4) -> list[np.ndarray]:
     return [texture(2 * index) for index in range(frames)]
 
 
-def trembling(sigma: float) -> list[np.ndarray]:
+def frames_with_noise(sigma: float) -> list[np.ndarray]:
     rng = np.random.default_rng(0)
     return [
         np.clip(frame + rng.normal(0, sigma, frame.shape), 0, 1).astype(np.float32)
@@ -42,7 +42,7 @@ def test_the_flow_equals_the_motion() -> None:
 
 def test_motion_alone_has_a_small_warping_error_and_noise_a_large_one() -> None:
     steady = warping_error(moving(), moving())
-    slight, heavy = (warping_error(trembling(sigma), moving()) for sigma in (0.02, 0.08))
+    slight, heavy = (warping_error(frames_with_noise(sigma), moving()) for sigma in (0.02, 0.08))
     assert steady < 1.0
     assert steady + 2 < slight < heavy
 
@@ -90,6 +90,6 @@ def test_tof_is_the_motion_absent_from_the_reference() -> None:
     assert flow_difference_px(moving(), moving()) == 0
     still = [texture()] * 4
     assert flow_difference_px(still, moving()) == pytest.approx(2.0, abs=0.3)
-    assert 0 < flow_difference_px(trembling(0.05), moving()) < 1
+    assert 0 < flow_difference_px(frames_with_noise(0.05), moving()) < 1
     with pytest.raises(ValueError, match="two frames"):
         flow_difference_px(moving(1), moving(1))

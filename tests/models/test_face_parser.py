@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from support.psfrgan import filled, picture, plain_parser, published_error, shapes_of
+from support.psfrgan import fill_weights, picture, plain_parser, published_error, shapes_of
 from torch import Tensor
 
 from vidrestore.models.face_parser import (
@@ -28,7 +28,7 @@ STEPS = {"down": 1, "body": 2, "up": 2}
 
 
 def small(**changes: Any) -> FaceParser:
-    parser = filled(FaceParser(**{**SMALL, **changes}))
+    parser = fill_weights(FaceParser(**{**SMALL, **changes}))
     assert isinstance(parser, FaceParser)
     return parser
 
@@ -194,6 +194,6 @@ def test_logits_of_other_classes_are_refused() -> None:
 
 @torch.inference_mode()
 def test_the_released_size_gives_the_published_logits_and_image() -> None:
-    result = filled(FaceParser())(picture(3, 512))
+    result = fill_weights(FaceParser())(picture(3, 512))
     assert published_error("psfrgan_parsenet_512", "logits", result.logits) < 2e-4
     assert published_error("psfrgan_parsenet_512", "image", result.image) < 2e-4

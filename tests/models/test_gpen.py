@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from support.golden import draws, filled, pictures
+from support.golden import draws, fill_weights, pictures
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -16,7 +16,7 @@ SMALL: dict[str, Any] = {"size": 32, "style_dim": 16, "n_mlp": 2, "narrow": 0.06
 
 def small(**changes: Any) -> GPEN:
     network = GPEN(**{**SMALL, **changes})
-    filled(network, "unit")
+    fill_weights(network, "unit")
     return network
 
 
@@ -38,7 +38,7 @@ def test_there_are_two_branches_per_scale_and_one_at_four_pixels() -> None:
 @pytest.mark.parametrize("isconcat", [True, False], ids=["concatenated", "added"])
 def test_a_style_block_concatenates_or_adds_its_branch(isconcat: bool) -> None:
     block = GpenStyleConv(in_channels=4, out_channels=6, style_dim=8, isconcat=isconcat)
-    filled(block, "unit")
+    fill_weights(block, "unit")
     feat = torch.randn(2, 4, 5, 5, generator=draws())
     style = torch.randn(2, 8, generator=draws(1))
     branch = torch.randn(2, 6, 5, 5, generator=draws(2))

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from support.golden import draws, filled, pictures, snapshot_state
+from support.golden import draws, fill_weights, pictures, snapshot_state
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -24,15 +24,15 @@ SMALL: dict[str, Any] = {"size": 32, "style_dim": 16, "n_mlp": 2, "narrow": 0.06
 
 def small(**changes: Any) -> MMRB:
     network = MMRB(**{**SMALL, **changes})
-    filled(network, "unit")
-    filled(network.mmrb, "fan_in")
+    fill_weights(network, "unit")
+    fill_weights(network.mmrb, "fan_in")
     return network
 
 
 @torch.no_grad()
 def test_an_mmrb_block_equals_equations_4_to_10_of_its_paper() -> None:
     block = MixedMultiPathBlock(channels=8)
-    filled(block, "fan_in")
+    fill_weights(block, "fan_in")
     state = block.state_dict()
 
     def filtered(name: str, feat: Tensor, kernel: int) -> Tensor:
@@ -124,7 +124,7 @@ def test_the_branches_of_the_generator_are_the_features_of_the_decoder(
 
 
 def test_weights_of_a_gpen_are_copied_exactly_and_encode_equally() -> None:
-    gpen = filled(GPEN(**SMALL), "unit")
+    gpen = fill_weights(GPEN(**SMALL), "unit")
     network = MMRB(**SMALL)
     own = snapshot_state(network)
     start_from_gpen(network, gpen.state_dict())
@@ -144,7 +144,7 @@ def test_weights_of_a_gpen_are_copied_exactly_and_encode_equally() -> None:
         assert torch.equal(code, gpen.get_submodule("final_linear")(feat.flatten(1)))
 
 
-def changed(state: dict[str, Tensor], how: str) -> dict[str, Tensor]:
+def changed_state(state: dict[str, Tensor], how: str) -> dict[str, Tensor]:
     if how == "one fewer":
         del state["ecd1.0.1.weight"]
     elif how == "one more":
@@ -168,13 +168,13 @@ def test_weights_of_another_network_or_size_are_refused_without_changes(how: str
     network = MMRB(**SMALL)
     before = snapshot_state(network)
     with pytest.raises(ValueError, match="not a GPEN of this size"):
-        start_from_gpen(network, changed(dict(GPEN(**SMALL).state_dict()), how))
+        start_from_gpen(network, changed_state(dict(GPEN(**SMALL).state_dict()), how))
     assert all(torch.equal(tensor, before[key]) for key, tensor in network.state_dict().items())
 
 
 def test_the_discriminator_of_gpen_is_copied_completely() -> None:
     source = StyleGAN2Discriminator(out_size=32, narrow=0.0625)
-    filled(source, "unit")
+    fill_weights(source, "unit")
     state = {
         key.replace("conv_body.", "convs."): tensor for key, tensor in source.state_dict().items()
     }

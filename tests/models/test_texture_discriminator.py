@@ -8,35 +8,37 @@ from vidrestore.models.texture_discriminator import TextureDiscriminator
 
 
 @pytest.fixture
-def judge() -> TextureDiscriminator:
+def discriminator() -> TextureDiscriminator:
     torch.manual_seed(0)
     return TextureDiscriminator(base_ch=8)
 
 
-def test_there_is_one_score_per_eight_by_eight_pixels(judge: TextureDiscriminator) -> None:
+def test_there_is_one_score_per_eight_by_eight_pixels(discriminator: TextureDiscriminator) -> None:
     picture = torch.randn(2, 3, 64, 96)
-    assert judge(picture, picture).shape == (2, 1, 8, 12)
+    assert discriminator(picture, picture).shape == (2, 1, 8, 12)
 
 
-def test_a_score_depends_on_its_patch_and_the_degraded_image(judge: TextureDiscriminator) -> None:
-    judge.eval()
+def test_a_score_depends_on_its_patch_and_the_degraded_image(
+    discriminator: TextureDiscriminator,
+) -> None:
+    discriminator.eval()
     picture, degraded = torch.randn(1, 3, 128, 128), torch.randn(1, 3, 128, 128)
-    scores = judge(picture, degraded)
+    scores = discriminator(picture, degraded)
     far = picture.clone()
     far[:, :, :, 100:] = 0
-    assert torch.equal(judge(far, degraded)[..., :2], scores[..., :2])
-    assert not torch.equal(judge(far, degraded)[..., -2:], scores[..., -2:])
-    assert not torch.equal(judge(picture, -degraded), scores)
+    assert torch.equal(discriminator(far, degraded)[..., :2], scores[..., :2])
+    assert not torch.equal(discriminator(far, degraded)[..., -2:], scores[..., -2:])
+    assert not torch.equal(discriminator(picture, -degraded), scores)
 
 
-def test_training_separates_sharp_from_blurred_images(judge: TextureDiscriminator) -> None:
+def test_training_separates_sharp_from_blurred_images(discriminator: TextureDiscriminator) -> None:
     generator = torch.Generator().manual_seed(1)
-    adam = torch.optim.Adam(judge.parameters(), lr=2e-3)
+    adam = torch.optim.Adam(discriminator.parameters(), lr=2e-3)
 
     def gap() -> torch.Tensor:
         sharp = torch.randn(2, 3, 32, 32, generator=generator)
         blurred = F.avg_pool2d(sharp, 5, stride=1, padding=2)
-        return judge(sharp, blurred).mean() - judge(blurred, blurred).mean()
+        return discriminator(sharp, blurred).mean() - discriminator(blurred, blurred).mean()
 
     for _ in range(30):
         adam.zero_grad()
@@ -51,19 +53,25 @@ def test_a_gain_makes_scores_sensitive_to_faint_detail() -> None:
 
     def change(detail_gain: float) -> float:
         torch.manual_seed(0)
-        judge = TextureDiscriminator(base_ch=8, detail_gain=detail_gain).eval()
-        return float((judge(picture + faint, picture) - judge(picture, picture)).detach().std())
+        discriminator = TextureDiscriminator(base_ch=8, detail_gain=detail_gain).eval()
+        return float(
+            (discriminator(picture + faint, picture) - discriminator(picture, picture))
+            .detach()
+            .std()
+        )
 
     assert change(16.0) > 3 * change(1.0)
 
 
-def test_spectral_normalization_bounds_the_scale_of_weights(judge: TextureDiscriminator) -> None:
+def test_spectral_normalization_bounds_the_scale_of_weights(
+    discriminator: TextureDiscriminator,
+) -> None:
     """Spectral normalization: a hundredfold weight gives the same scores."""
-    judge.eval()
+    discriminator.eval()
     picture = torch.randn(1, 3, 32, 32)
-    scores = judge(picture, picture)
+    scores = discriminator(picture, picture)
     with torch.no_grad():
-        for name, weight in judge.named_parameters():
+        for name, weight in discriminator.named_parameters():
             if "original" in name:
                 weight.mul_(100)
-    torch.testing.assert_close(judge(picture, picture), scores)
+    torch.testing.assert_close(discriminator(picture, picture), scores)

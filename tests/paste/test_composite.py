@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from support.frames import FORMATS, GBRA16, GRAY, YUV420, YUV420P10, YUV444, random_frame
-from support.restoring import face_at, restored
+from support.restoring import face_at, restored_face
 
 from vidrestore.errors import ConfigError
 from vidrestore.paste.composite import face_mask, paste_faces
@@ -17,7 +17,7 @@ both_masks = pytest.mark.parametrize("shape", ["face", "head"])
 HW = (150, 202)
 
 
-def touchable(
+def may_change(
     frame: Frame,
     geometry: DisplayGeometry,
     face: RestoredFace,
@@ -50,11 +50,11 @@ def test_samples_outside_the_mask_are_untouched(
 ) -> None:
     frame = random_frame(pixel_format, hw)
     geometry = DisplayGeometry(coded_hw=hw)
-    face = restored(frame, geometry, face_at((90, 70), size_px=110, angle=0.3), gain=0.2)
+    face = restored_face(frame, geometry, face_at((90, 70), size_px=110, angle=0.3), gain=0.2)
     config = PasteConfig(mask=shape)
     after = paste_faces(frame, geometry, (face,), config=config, keep_chroma=False).frame
     for index, (old, new) in enumerate(zip(frame.planes, after.planes, strict=True)):
-        inside = touchable(frame, geometry, face, index, shape)
+        inside = may_change(frame, geometry, face, index, shape)
         np.testing.assert_array_equal(new[~inside], old[~inside])
         is_alpha = pixel_format.has_alpha and index == pixel_format.plane_count - 1
         assert bool((new != old).any()) is not is_alpha
@@ -66,7 +66,9 @@ def test_a_rotated_film_is_restored_at_the_place_of_its_face(turns: int, shape: 
     frame = random_frame(YUV444, HW, smooth=True)
     geometry = DisplayGeometry(coded_hw=HW, quarter_turns=turns, mirrored=turns == 3)
     height, width = geometry.display_hw
-    face = restored(frame, geometry, face_at((width * 0.4, height * 0.5), size_px=80), gain=0.0)
+    face = restored_face(
+        frame, geometry, face_at((width * 0.4, height * 0.5), size_px=80), gain=0.0
+    )
     after = paste_faces(
         frame,
         geometry,
@@ -84,7 +86,7 @@ def test_a_rotated_film_is_restored_at_the_place_of_its_face(turns: int, shape: 
 def test_anamorphic_samples_get_a_mask_of_the_displayed_shape() -> None:
     frame = random_frame(YUV444, (120, 90))
     geometry = DisplayGeometry(coded_hw=(120, 90), sample_aspect_ratio=Fraction(2))
-    face = restored(frame, geometry, face_at((90, 60), size_px=100), gain=0.0)
+    face = restored_face(frame, geometry, face_at((90, 60), size_px=100), gain=0.0)
     mask = face_mask(frame, geometry, face)
     assert mask is not None
     left, top, right, bottom = mask.box_xyxy
@@ -96,7 +98,7 @@ def test_anamorphic_samples_get_a_mask_of_the_displayed_shape() -> None:
 def test_a_strength_of_zero_changes_nothing(pixel_format: PixelFormat) -> None:
     frame = random_frame(pixel_format, HW)
     geometry = DisplayGeometry(coded_hw=HW)
-    face = restored(frame, geometry, face_at((90, 70), size_px=110), gain=0.0)
+    face = restored_face(frame, geometry, face_at((90, 70), size_px=110), gain=0.0)
     after = paste_faces(
         frame, geometry, (face,), config=PasteConfig(strength=0.0), keep_chroma=False
     ).frame
@@ -108,7 +110,7 @@ def test_a_strength_of_zero_changes_nothing(pixel_format: PixelFormat) -> None:
 def test_half_the_strength_gives_half_the_change(shape: MaskShape) -> None:
     frame = random_frame(GRAY, HW, smooth=True)
     geometry = DisplayGeometry(coded_hw=HW)
-    face = restored(frame, geometry, face_at((90, 70), size_px=110), gain=0.0)
+    face = restored_face(frame, geometry, face_at((90, 70), size_px=110), gain=0.0)
 
     def change(strength: float) -> np.ndarray:
         config = PasteConfig(strength=strength, grain=0.0, color_match=0.0, mask=shape)
@@ -123,7 +125,7 @@ def test_half_the_strength_gives_half_the_change(shape: MaskShape) -> None:
 def test_an_identity_restorer_keeps_a_large_face_exactly(shape: MaskShape) -> None:
     frame = random_frame(YUV420, (700, 800), smooth=True)
     geometry = DisplayGeometry(coded_hw=(700, 800))
-    face = restored(frame, geometry, face_at((400, 350), size_px=680), gain=1.0)
+    face = restored_face(frame, geometry, face_at((400, 350), size_px=680), gain=1.0)
     config = PasteConfig(grain=0.0, mask=shape)
     after = paste_faces(frame, geometry, (face,), config=config, keep_chroma=False).frame
     for old, new in zip(frame.planes, after.planes, strict=True):
@@ -133,7 +135,7 @@ def test_an_identity_restorer_keeps_a_large_face_exactly(shape: MaskShape) -> No
 def test_detail_finer_than_the_crop_survives_on_a_large_face() -> None:
     frame = random_frame(GRAY, (1300, 1300))
     geometry = DisplayGeometry(coded_hw=(1300, 1300))
-    face = restored(frame, geometry, face_at((650, 650), size_px=1280), gain=1.0)
+    face = restored_face(frame, geometry, face_at((650, 650), size_px=1280), gain=1.0)
     after = paste_faces(frame, geometry, (face,), config=PLAIN, keep_chroma=False).frame
     assert np.abs(after.planes[0].astype(int) - frame.planes[0]).max() <= 1
 
@@ -141,7 +143,7 @@ def test_detail_finer_than_the_crop_survives_on_a_large_face() -> None:
 def test_a_color_cast_of_the_restorer_is_removed() -> None:
     frame = random_frame(YUV444, HW, smooth=True, color=ColorTags(matrix=6))
     geometry = DisplayGeometry(coded_hw=HW)
-    face = restored(frame, geometry, face_at((100, 75), size_px=100), gain=1.0, shift=0.1)
+    face = restored_face(frame, geometry, face_at((100, 75), size_px=100), gain=1.0, shift=0.1)
     after = paste_faces(frame, geometry, (face,), config=PLAIN, keep_chroma=False).frame
     change = np.abs(after.planes[0].astype(int) - frame.planes[0])
     assert change.max() <= 2
@@ -150,7 +152,7 @@ def test_a_color_cast_of_the_restorer_is_removed() -> None:
 def test_black_and_white_faces_keep_their_chroma_bit_for_bit() -> None:
     frame = random_frame(YUV420, HW)
     geometry = DisplayGeometry(coded_hw=HW)
-    face = restored(frame, geometry, face_at((90, 70), size_px=110), gain=0.2)
+    face = restored_face(frame, geometry, face_at((90, 70), size_px=110), gain=0.2)
     after = paste_faces(frame, geometry, (face,), config=PLAIN, keep_chroma=True).frame
     assert (after.planes[0] != frame.planes[0]).any()
     np.testing.assert_array_equal(after.planes[1], frame.planes[1])
@@ -160,7 +162,7 @@ def test_black_and_white_faces_keep_their_chroma_bit_for_bit() -> None:
 def test_a_face_at_the_border_is_restored_up_to_the_edge_of_the_frame() -> None:
     frame = random_frame(YUV420, HW)
     geometry = DisplayGeometry(coded_hw=HW)
-    face = restored(frame, geometry, face_at((4, 6), size_px=110), gain=0.0)
+    face = restored_face(frame, geometry, face_at((4, 6), size_px=110), gain=0.0)
     after = paste_faces(frame, geometry, (face,), config=PLAIN, keep_chroma=False).frame
     assert (
         after.planes[0][0, 0] != frame.planes[0][0, 0]
@@ -174,7 +176,7 @@ def test_overlapping_faces_do_not_add_up_their_changes(shape: MaskShape) -> None
     geometry = DisplayGeometry(coded_hw=HW)
     config = PasteConfig(grain=0.0, color_match=0.0, mask=shape)
     faces = tuple(
-        restored(frame, geometry, face_at((90, 70), size_px=110, track_id=index), gain=0.0)
+        restored_face(frame, geometry, face_at((90, 70), size_px=110, track_id=index), gain=0.0)
         for index in (1, 2)
     )
     once = paste_faces(frame, geometry, faces[:1], config=config, keep_chroma=False).frame
@@ -189,7 +191,7 @@ def test_the_source_frame_is_not_modified() -> None:
     frame = random_frame(YUV420, HW)
     copies = [plane.copy() for plane in frame.planes]
     geometry = DisplayGeometry(coded_hw=HW)
-    face = restored(frame, geometry, face_at((90, 70), size_px=110), gain=0.0)
+    face = restored_face(frame, geometry, face_at((90, 70), size_px=110), gain=0.0)
     paste_faces(frame, geometry, (face,), config=PasteConfig(), keep_chroma=False)
     for plane, copy in zip(frame.planes, copies, strict=True):
         np.testing.assert_array_equal(plane, copy)
@@ -217,16 +219,16 @@ def test_hdr_changes_inside_the_mask_only_and_an_unchanged_face_keeps_every_samp
     frame, geometry = random_frame(pixel_format, HW, color=color), DisplayGeometry(coded_hw=HW)
     # Larger than its crop: what is pasted is the change of the crop alone.
     where = face_at((100, 75), size_px=640)
-    same = restored(frame, geometry, where, gain=1.0)
+    same = restored_face(frame, geometry, where, gain=1.0)
     config = PasteConfig(grain=0.0, mask=shape)
     kept = paste_faces(frame, geometry, (same,), config=config, keep_chroma=False).frame
     for old, new in zip(frame.planes, kept.planes, strict=True):
         np.testing.assert_array_equal(new, old)
 
-    face = restored(frame, geometry, face_at((90, 70), size_px=110), gain=0.4)
+    face = restored_face(frame, geometry, face_at((90, 70), size_px=110), gain=0.4)
     after = paste_faces(frame, geometry, (face,), config=config, keep_chroma=False).frame
     for index, (old, new) in enumerate(zip(frame.planes, after.planes, strict=True)):
-        inside = touchable(frame, geometry, face, index, shape)
+        inside = may_change(frame, geometry, face, index, shape)
         np.testing.assert_array_equal(new[~inside], old[~inside])
         is_alpha = pixel_format.has_alpha and index == pixel_format.plane_count - 1
         assert bool((new != old).any()) is not is_alpha

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from support.frames import YUV444, random_frame
-from support.restoring import face_at, restored
+from support.restoring import face_at, restored_face
 
 from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
 from vidrestore.paste.composite import face_mask, paste_faces
@@ -63,7 +63,7 @@ def mask_in_frame(
 
 def darkened(frame: Frame, face: TrackedFace) -> RestoredFace:
     geometry = DisplayGeometry(coded_hw=frame.coded_hw)
-    return restored(frame, geometry, face, gain=1.0, shift=-0.15)
+    return restored_face(frame, geometry, face, gain=1.0, shift=-0.15)
 
 
 def test_the_head_mask_is_larger_than_that_of_the_face_and_0_at_the_edge_of_the_crop() -> None:

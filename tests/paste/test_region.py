@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from support.frames import YUV444, random_frame
-from support.restoring import face_at, restored
+from support.restoring import face_at, restored_face
 
 from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
 from vidrestore.paste.composite import FaceMask, face_mask, paste_faces
@@ -36,7 +36,7 @@ def frame_with(region: np.ndarray | None, *, gain: float = 0.5) -> tuple[Frame, 
     """Return a frame, and a face in it whose crop lies on it pixel by pixel."""
     frame = random_frame(YUV444, HW, smooth=True)
     geometry = DisplayGeometry(coded_hw=HW)
-    face = restored(frame, geometry, face_at((319.5, 299.5), size_px=512), gain=gain)
+    face = restored_face(frame, geometry, face_at((319.5, 299.5), size_px=512), gain=gain)
     cells = None if region is None else torch.from_numpy(np.array(region, np.float32))
     return frame, RestoredFace(
         aligned=face.aligned, restored_chw=face.restored_chw, face_mask_hw=cells

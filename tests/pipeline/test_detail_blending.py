@@ -44,7 +44,7 @@ def stages(steady: float, batch_size: int = 4) -> Stages:
     )
 
 
-def tracked(count: int) -> list[TrackedFrame]:
+def tracked_frames_with_noise(count: int) -> list[TrackedFrame]:
     """Return frames of a face at rest, each with different noise."""
     picture = example_images(1)[0][0:256:2, 170:426:2].astype(np.float32)
     face = TrackedFace(
@@ -72,7 +72,7 @@ def samples(finished: Sequence[FinishedFrame], index: int) -> bytes:
 
 
 def test_a_frame_depends_on_its_context_frames_and_no_others() -> None:
-    frames, at = tracked(16), 8
+    frames, at = tracked_frames_with_noise(16), 8
     full = samples(list(stages(1.0).restore(frames)), at)
     # The landmarks rest, so smoothing them reaches nowhere: what is left is two to each side
     # before the network, and four after it.
@@ -86,7 +86,7 @@ def test_a_frame_depends_on_its_context_frames_and_no_others() -> None:
 
 def test_a_segment_with_its_context_frames_gives_the_frames_of_the_full_film() -> None:
     context = stages(1.0).context_frames
-    frames = tracked(context + 4)
+    frames = tracked_frames_with_noise(context + 4)
     full = list(stages(1.0).restore(frames))
     part = list(stages(1.0).restore(frames[2:]))
     assert [samples(part, at) for at in (context + 2, context + 3)] == [
@@ -103,7 +103,7 @@ def test_without_blending_fewer_context_frames_are_needed(
     assert stages(1.0).context_frames == stages(0.0).context_frames + 6
     monkeypatch.setattr(stages_module, "blend_frames", never)
     monkeypatch.setattr(stages_module, "denoise_frames", never)
-    frames = tracked(3)
+    frames = tracked_frames_with_noise(3)
     alone = list(stages(0.0).restore(frames))
     assert samples(alone, 1) == samples(list(stages(0.0).restore(frames[1:2])), 1)
 
@@ -113,7 +113,7 @@ def passed_on(frames: object, **_: object) -> object:
 
 
 def test_blending_reduces_flicker_of_generated_detail(monkeypatch: pytest.MonkeyPatch) -> None:
-    frames = tracked(6)
+    frames = tracked_frames_with_noise(6)
 
     def trembling() -> float:
         finished = list(stages(1.0).restore(frames))
@@ -126,7 +126,7 @@ def test_blending_reduces_flicker_of_generated_detail(monkeypatch: pytest.Monkey
 
 
 def test_the_number_of_threads_does_not_change_the_samples() -> None:
-    frames = tracked(9)
+    frames = tracked_frames_with_noise(9)
     one, three = (
         list(replace(stages(1.0), overlap=overlap).restore(frames)) for overlap in (False, True)
     )
@@ -137,7 +137,7 @@ def test_the_number_of_threads_does_not_change_the_samples() -> None:
 
 def test_closing_the_generator_ends_its_threads() -> None:
     before = active_count()
-    with closing(stages(1.0).restore(tracked(30))) as finished:
+    with closing(stages(1.0).restore(tracked_frames_with_noise(30))) as finished:
         next(finished)
         assert active_count() > before
     assert active_count() == before
@@ -145,7 +145,7 @@ def test_closing_the_generator_ends_its_threads() -> None:
 
 def test_an_error_of_the_input_is_raised_in_the_caller() -> None:
     def broken() -> Iterator[TrackedFrame]:
-        yield from tracked(3)
+        yield from tracked_frames_with_noise(3)
         raise OSError("the disk is gone")
 
     with pytest.raises(OSError, match="the disk is gone"):

@@ -91,7 +91,7 @@ def films(pixel_format: PixelFormat, *, top_first: bool, count: int = 4) -> list
     return frames
 
 
-def through(stages: Stages, frames: Sequence[Frame]) -> list[FinishedFrame]:
+def run_stages(stages: Stages, frames: Sequence[Frame]) -> list[FinishedFrame]:
     tracked = stages.analyze(stages.fields.split(frames))
     return list(stages.fields.weave(stages.restore(tracked)))
 
@@ -105,7 +105,7 @@ def test_both_fields_change_inside_the_mask_only(
 ) -> None:
     frames = films(pixel_format, top_first=top_first)
 
-    finished = through(stages(DisplayGeometry(coded_hw=SIZE_HW)), frames)
+    finished = run_stages(stages(DisplayGeometry(coded_hw=SIZE_HW)), frames)
 
     assert len(finished) == len(frames)
     for before, after in zip(frames, finished, strict=True):
@@ -133,8 +133,8 @@ def test_a_still_scene_is_restored_alike_as_fields_and_as_a_frame() -> None:
     frames = [replace(frame, planes=frames[0].planes) for frame in frames]
     geometry = DisplayGeometry(coded_hw=SIZE_HW)
 
-    full = through(stages(geometry, FieldMode()), frames)
-    fields = through(stages(geometry), frames)
+    full = run_stages(stages(geometry, FieldMode()), frames)
+    fields = run_stages(stages(geometry), frames)
 
     for first, other in zip(full, fields, strict=True):
         for before, plain, woven in zip(
@@ -155,8 +155,8 @@ def test_fields_keep_the_geometry_and_rotation_of_the_film(geometry: DisplayGeom
     frames = films(YUV420, top_first=True)
     frames = [replace(frame, planes=frames[0].planes) for frame in frames]
 
-    full = through(stages(geometry, FieldMode()), frames)
-    fields = through(stages(geometry), frames)
+    full = run_stages(stages(geometry, FieldMode()), frames)
+    fields = run_stages(stages(geometry), frames)
 
     for first, other in zip(full, fields, strict=True):
         apart = first.frame.planes[0].astype(int) - other.frame.planes[0]
@@ -168,7 +168,7 @@ def test_a_progressive_frame_among_interlaced_ones_is_restored_as_one_frame() ->
     frames[2:4] = [replace(frame, interlaced=False) for frame in frames[2:4]]
 
     fields = list(FIELDS.split(frames))
-    finished = through(stages(DisplayGeometry(coded_hw=SIZE_HW)), frames)
+    finished = run_stages(stages(DisplayGeometry(coded_hw=SIZE_HW)), frames)
 
     assert [frame.index for frame in fields] == [0, 1, 2, 3, 4, 6, 8, 9, 10, 11]
     assert [frame.source.index for frame in finished] == list(range(6))
@@ -179,7 +179,7 @@ def test_a_progressive_frame_among_interlaced_ones_is_restored_as_one_frame() ->
 
 def test_a_frame_without_faces_is_returned_unchanged() -> None:
     frames = films(YUV420, top_first=True)
-    finished = through(stages(DisplayGeometry(coded_hw=SIZE_HW), strength=0.0), frames)
+    finished = run_stages(stages(DisplayGeometry(coded_hw=SIZE_HW), strength=0.0), frames)
     assert [each.frame is frame for each, frame in zip(finished, frames, strict=True)] == [True] * 4
 
 
@@ -199,7 +199,7 @@ def test_a_time_range_gives_the_same_woven_frames_as_the_full_film() -> None:
             np.testing.assert_array_equal(old, new)
 
 
-def told(
+def finished_field(
     field: Frame,
     faces: Sequence[tuple[int, tuple[int, int, int, int] | None, Assessment]],
 ) -> FinishedFrame:
@@ -229,8 +229,8 @@ def test_assessments_of_a_face_in_both_fields_are_merged() -> None:
 
     (both,) = FIELDS.weave(
         [
-            told(first, [(2, (10, 4, 20, 8), full_strength), (5, None, half)]),
-            told(second, [(1, (0, 0, 2, 2), full_strength), (2, (12, 2, 24, 6), half)]),
+            finished_field(first, [(2, (10, 4, 20, 8), full_strength), (5, None, half)]),
+            finished_field(second, [(1, (0, 0, 2, 2), full_strength), (2, (12, 2, 24, 6), half)]),
         ]
     )
 
@@ -247,7 +247,7 @@ def test_assessments_of_a_face_in_both_fields_are_merged() -> None:
 
 def test_a_single_field_without_its_pair_is_an_error() -> None:
     frames = films(YUV420, top_first=True, count=2)
-    fields = [told(field, []) for field in FIELDS.split(frames)]
+    fields = [finished_field(field, []) for field in FIELDS.split(frames)]
 
     def broken(kept: Sequence[int]) -> Iterator[FinishedFrame]:
         return FIELDS.weave(fields[at] for at in kept)

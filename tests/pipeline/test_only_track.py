@@ -36,7 +36,7 @@ def halves(path: Path) -> list[tuple[NDArray[np.generic], NDArray[np.generic]]]:
     return [(luma[:, :FACE_WIDTH], luma[:, FACE_WIDTH:]) for luma in lumas]
 
 
-def restored(film: Path, name: str, **changes: object) -> tuple[Path, int]:
+def restore(film: Path, name: str, **changes: object) -> tuple[Path, int]:
     settings = {"codec": "ffv1", "device": "cpu", "precision": "fp32", **changes}
     target = film.with_name(name)
     report = restore_video(film, target, settings=RestoreSettings(**settings))  # type: ignore[arg-type]
@@ -44,8 +44,8 @@ def restored(film: Path, name: str, **changes: object) -> tuple[Path, int]:
 
 
 def test_only_track_restores_its_track_as_a_full_run_would(film: Path) -> None:
-    both, faces = restored(film, "both.mkv")
-    lone, faces_alone = restored(film, "lone.mkv", only_tracks=(2,))
+    both, faces = restore(film, "both.mkv")
+    lone, faces_alone = restore(film, "lone.mkv", only_tracks=(2,))
     assert (faces, faces_alone) == (4, 2)
 
     sides: set[int] = set()
@@ -59,7 +59,7 @@ def test_only_track_restores_its_track_as_a_full_run_would(film: Path) -> None:
 
 
 def test_only_a_track_with_its_own_strength_changes_and_the_result_verifies(film: Path) -> None:
-    restored(film, "usual.mkv")
+    restore(film, "usual.mkv")
     own = (TrackStrength(2, 0.0), TrackStrength(99, 0.5))
     record = film.with_name("own.jsonl")
     target = film.with_name("own.mkv")

@@ -37,7 +37,7 @@ def write_png(path: Path, number: int) -> None:
     cv2.imwrite(str(path.with_suffix(".png")), deep_rgb(number, 16)[:, :, ::-1])
 
 
-def light_of(number: int) -> dict[str, np.ndarray]:
+def light_channels(number: int) -> dict[str, np.ndarray]:
     """Return the face as light, with a lamp far above white next to it, and depth."""
     light = (deep_rgb(number, 16) / 65535.0) ** 2.4
     light[-40:, -40:] *= 30
@@ -46,7 +46,7 @@ def light_of(number: int) -> dict[str, np.ndarray]:
 
 
 def write_exr(path: Path, number: int) -> None:
-    path.with_suffix(".exr").write_bytes(make_exr(light_of(number), compression=NONE))
+    path.with_suffix(".exr").write_bytes(make_exr(light_channels(number), compression=NONE))
 
 
 WRITERS = {"dpx": write_dpx, "tif": write_tiff, "png": write_png, "exr": write_exr}

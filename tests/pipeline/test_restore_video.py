@@ -37,7 +37,7 @@ def face_clip(folder: Path, name: str = "face.mkv", **changes: object) -> Path:
     return make_clip(folder / name, Clip(**{**settings, **changes}))  # type: ignore[arg-type]
 
 
-def restored(source: Path, name: str = "out.mkv", **settings: object) -> tuple[Path, RestoreReport]:
+def restore(source: Path, name: str = "out.mkv", **settings: object) -> tuple[Path, RestoreReport]:
     target = source.with_name(name)
     chosen = RestoreSettings(**{**LOSSLESS, **settings})  # type: ignore[arg-type]
     return target, restore_video(source, target, settings=chosen)
@@ -52,10 +52,10 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def result(film: Path) -> tuple[Path, RestoreReport]:
-    return restored(film)
+    return restore(film)
 
 
-def changed(before: Frame, after: Frame) -> np.ndarray:
+def changed_luma(before: Frame, after: Frame) -> np.ndarray:
     return before.planes[0] != after.planes[0]
 
 
@@ -63,14 +63,14 @@ def test_the_face_is_changed_in_every_frame(film: Path, result: tuple[Path, Rest
     target, report = result
     assert (report.frames, report.faces, report.tracks, report.shots) == (FRAMES, FRAMES, 1, 1)
     for before, after in zip(frames_of(film), frames_of(target), strict=True):
-        assert changed(before, after).mean() > 0.02
+        assert changed_luma(before, after).mean() > 0.02
 
 
 def test_samples_away_from_the_face_are_bit_identical(
     film: Path, result: tuple[Path, RestoreReport]
 ) -> None:
     pairs = list(zip(frames_of(film), frames_of(result[0]), strict=True))
-    touched = np.logical_or.reduce([changed(*pair) for pair in pairs])
+    touched = np.logical_or.reduce([changed_luma(*pair) for pair in pairs])
     rows, columns = np.nonzero(touched)
     # One face, so one compact patch; the rest is most of the picture.
     box = (slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1))
@@ -102,7 +102,7 @@ def test_timestamps_and_audio_are_those_of_the_source(
 def test_the_batch_size_does_not_change_the_result(
     film: Path, result: tuple[Path, RestoreReport]
 ) -> None:
-    alone, _ = restored(film, "alone.mkv", batch_size=1)
+    alone, _ = restore(film, "alone.mkv", batch_size=1)
     for one, other in zip(frames_of(alone), frames_of(result[0]), strict=True):
         for first, second in zip(one.planes, other.planes, strict=True):
             # Convolutions of another batch may round a last bit otherwise.
@@ -110,14 +110,14 @@ def test_the_batch_size_does_not_change_the_result(
 
 
 def test_two_runs_give_the_same_samples(film: Path, result: tuple[Path, RestoreReport]) -> None:
-    again, _ = restored(film, "again.mkv")
+    again, _ = restore(film, "again.mkv")
     for one, other in zip(frames_of(again), frames_of(result[0]), strict=True):
         for first, second in zip(one.planes, other.planes, strict=True):
             np.testing.assert_array_equal(first, second)
 
 
 def test_a_strength_of_zero_keeps_every_sample(film: Path) -> None:
-    target, report = restored(film, "zero.mkv", strength=0.0)
+    target, report = restore(film, "zero.mkv", strength=0.0)
     assert report.frames == FRAMES
     for before, after in zip(frames_of(film), frames_of(target), strict=True):
         for old, new in zip(before.planes, after.planes, strict=True):
@@ -126,7 +126,7 @@ def test_a_strength_of_zero_keeps_every_sample(film: Path) -> None:
 
 def test_a_film_without_faces_is_unchanged_and_the_report_says_so(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "plain.mkv")
-    target, report = restored(source)
+    target, report = restore(source)
     assert report.faces == 0
     assert any("no faces" in note for note in report.notes)
     for before, after in zip(frames_of(source), frames_of(target), strict=True):
@@ -137,11 +137,11 @@ def test_a_film_without_faces_is_unchanged_and_the_report_says_so(tmp_path: Path
 @pytest.mark.parametrize("pixel_format", ["yuv420p10le", "yuv422p", "yuv444p10le"])
 def test_depth_and_chroma_sampling_are_kept(tmp_path: Path, pixel_format: str) -> None:
     source = face_clip(tmp_path, pixel_format=pixel_format, ticks=(0, 1, 2))
-    target, report = restored(source)
+    target, report = restore(source)
     assert report.faces == 3
     assert probe(target).pixel_format_name == pixel_format
     for before, after in zip(frames_of(source), frames_of(target), strict=True):
-        assert 0.02 < changed(before, after).mean() < 0.5
+        assert 0.02 < changed_luma(before, after).mean() < 0.5
 
 
 def test_a_rotated_film_is_restored_upright_and_stays_rotated(tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_a_rotated_film_is_restored_upright_and_stays_rotated(tmp_path: Path) ->
         rotation_degrees=-90,
         ticks=(0, 1, 2),
     )
-    target, report = restored(source, "out.mp4", codec="h264", crf=1)
+    target, report = restore(source, "out.mp4", codec="h264", crf=1)
     assert report.faces == 3
     assert probe(target).geometry == probe(source).geometry
     assert probe(target).geometry.quarter_turns == 1
@@ -163,7 +163,7 @@ def test_odd_sizes_keep_their_size(tmp_path: Path) -> None:
     source = face_clip(
         tmp_path, size_hw=(231, 309), pixel_format="yuv444p", ticks=(0, 1), codec="libx264"
     )
-    target, report = restored(source)
+    target, report = restore(source)
     assert report.faces == 2
     assert probe(target).geometry.coded_hw == (231, 309)
 
@@ -171,7 +171,7 @@ def test_odd_sizes_keep_their_size(tmp_path: Path) -> None:
 def test_a_variable_frame_rate_stays_variable(tmp_path: Path) -> None:
     ticks = (0, 40, 50, 120, 360, 361)
     source = face_clip(tmp_path, ticks=ticks, time_base=Fraction(1, 1000), last_duration_ticks=30)
-    target, _ = restored(source)
+    target, _ = restore(source)
     assert [frame.timestamp.seconds for frame in frames_of(target)] == [
         Fraction(tick, 1000) for tick in ticks
     ]
@@ -187,7 +187,7 @@ def test_flash_and_beep_stay_in_sync(tmp_path: Path) -> None:
             sounds=(Sound(seconds=Fraction(1), beeps_seconds=(at,)),),
         ),
     )
-    target, _ = restored(source, "out.mp4", codec="h264")
+    target, _ = restore(source, "out.mp4", codec="h264")
 
     def distance(path: Path) -> Fraction:
         return first_flash_seconds(path) - first_beep_seconds(path)
@@ -198,10 +198,10 @@ def test_flash_and_beep_stay_in_sync(tmp_path: Path) -> None:
 
 def test_films_without_audio_and_with_two_audio_streams_are_restored(tmp_path: Path) -> None:
     silent = make_clip(tmp_path / "silent.mp4")
-    assert restored(silent, "silent_out.mp4", codec="h264")[1].frames == 12
+    assert restore(silent, "silent_out.mp4", codec="h264")[1].frames == 12
     sounds = (Sound(language="eng"), Sound(language="deu", start_seconds=Fraction(1, 4)))
     double = make_clip(tmp_path / "double.mkv", Clip(sounds=sounds))
-    target, _ = restored(double)
+    target, _ = restore(double)
     for number in (0, 1):
         assert packets_of(target, "audio", number) == packets_of(double, "audio", number)
 
@@ -214,7 +214,7 @@ def test_a_shot_change_ends_every_track(tmp_path: Path) -> None:
         return np.ascontiguousarray(255 - mirrored // 2 if number >= 16 else mirrored)
 
     source = face_clip(tmp_path, ticks=tuple(range(16)), picture=two_scenes)
-    _, report = restored(source)
+    _, report = restore(source)
     assert report.shots == 2
     assert report.tracks == 2
     assert {record.shot for record in report.track_records} == {0, 1}
@@ -226,11 +226,11 @@ def test_black_and_white_footage_keeps_its_chroma(tmp_path: Path) -> None:
         return np.repeat(np.asarray(picture, np.uint8)[:, :, None], 3, axis=2)
 
     source = face_clip(tmp_path, picture=gray, ticks=(0, 1, 2))
-    target, report = restored(source)
+    target, report = restore(source)
     assert report.faces == 3
     assert report.shot_records[0].one_tone
     for before, after in zip(frames_of(source), frames_of(target), strict=True):
-        assert changed(before, after).any()
+        assert changed_luma(before, after).any()
         np.testing.assert_array_equal(before.planes[1], after.planes[1])
         np.testing.assert_array_equal(before.planes[2], after.planes[2])
 
@@ -278,10 +278,10 @@ def test_a_noisy_face_is_steadier_with_temporal_denoising(tmp_path: Path) -> Non
     source = face_clip(tmp_path, ticks=tuple(range(5)), picture=still_face_with_noise)
     trembling: list[float] = []
     for steady in (0.0, 1.0):
-        target, _ = restored(source, f"{steady}.mkv", steady=steady, grain=0.0)
+        target, _ = restore(source, f"{steady}.mkv", steady=steady, grain=0.0)
         lumas = [frame.planes[0].astype(np.float32) for frame in frames_of(target)]
         touched = np.logical_and.reduce(
-            [changed(*pair) for pair in zip(frames_of(source), frames_of(target), strict=True)]
+            [changed_luma(*pair) for pair in zip(frames_of(source), frames_of(target), strict=True)]
         )
         trembling.append(float(np.abs(np.diff(lumas, axis=0))[:, touched].mean()))
     assert trembling[1] < 0.7 * trembling[0]
@@ -290,12 +290,12 @@ def test_a_noisy_face_is_steadier_with_temporal_denoising(tmp_path: Path) -> Non
 def test_a_single_image_is_not_temporally_denoised(tmp_path: Path) -> None:
     source = tmp_path / "one.png"
     cv2.imwrite(str(source), face_picture(0, FACE_SIZE_HW)[:, :, ::-1])
-    alone, looked = (restored(source, f"{steady}.png", steady=steady)[0] for steady in (0.0, 1.0))
+    alone, looked = (restore(source, f"{steady}.png", steady=steady)[0] for steady in (0.0, 1.0))
     assert alone.read_bytes() == looked.read_bytes()
 
 
 def test_a_time_range_is_restored(film: Path) -> None:
-    target, report = restored(
+    target, report = restore(
         film, "part.mkv", start_seconds=Fraction(3, 25), end_seconds=Fraction(7, 25)
     )
     assert report.frames == 4
@@ -304,13 +304,13 @@ def test_a_time_range_is_restored(film: Path) -> None:
 
 def test_a_time_range_beyond_the_end_is_refused(film: Path) -> None:
     with pytest.raises(MediaError, match="--start"):
-        restored(film, "beyond.mkv", start_seconds=Fraction(60))
+        restore(film, "beyond.mkv", start_seconds=Fraction(60))
     assert not film.with_name("beyond.mkv").exists()
 
 
 def test_the_comparison_shows_before_on_the_left_and_after_on_the_right(film: Path) -> None:
     side = film.with_name("side.mkv")
-    target, _ = restored(film, "compared.mkv", compare=side)
+    target, _ = restore(film, "compared.mkv", compare=side)
     width = FACE_SIZE_HW[1]
     for both, before, after in zip(
         frames_of(side), frames_of(film), frames_of(target), strict=True
@@ -328,8 +328,8 @@ def test_only_the_largest_face_is_restored_on_request(tmp_path: Path) -> None:
         return np.ascontiguousarray(np.concatenate([large, small], axis=1))
 
     source = face_clip(tmp_path, size_hw=(360, 720), picture=pair, ticks=(0, 1, 2))
-    assert restored(source, "all.mkv")[1].tracks == 2
-    assert restored(source, "largest.mkv", faces="largest")[1].tracks == 1
+    assert restore(source, "all.mkv")[1].tracks == 2
+    assert restore(source, "largest.mkv", faces="largest")[1].tracks == 1
 
 
 def test_progress_ends_at_the_frame_count_of_the_report(film: Path) -> None:

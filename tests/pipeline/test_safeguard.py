@@ -19,12 +19,12 @@ from vidrestore.types import Detection, Frame
 FRAMES = 10
 
 
-def film_of(folder: Path, picture: Any) -> Path:
+def make_film(folder: Path, picture: Any) -> Path:
     clip = Clip(size_hw=FACE_SIZE_HW, ticks=tuple(range(FRAMES)), picture=picture)
     return make_clip(folder / "film.mkv", clip)
 
 
-def restored(film: Path, **settings: Any) -> tuple[list[Frame], list[dict[str, Any]]]:
+def restore(film: Path, **settings: Any) -> tuple[list[Frame], list[dict[str, Any]]]:
     """Return the frames written, and the first face of each in the record."""
     chosen = RestoreSettings(
         codec="ffv1",
@@ -47,7 +47,7 @@ def frames_of(film: Path) -> list[Frame]:
         return list(source)
 
 
-def changed(first: Frame, other: Frame) -> bool:
+def is_changed(first: Frame, other: Frame) -> bool:
     return any(not np.array_equal(a, b) for a, b in zip(first.planes, other.planes, strict=True))
 
 
@@ -67,7 +67,7 @@ class KnowingDetector:
         return [self._face for _ in predictions]
 
 
-def behind_a_post(_number: int, size_hw: tuple[int, int]) -> np.ndarray:
+def half_hidden_face(_number: int, size_hw: tuple[int, int]) -> np.ndarray:
     """Return a frame whose face has a white post before its left eye and cheek."""
     picture = face_picture(0, size_hw).copy()
     rng = np.random.default_rng(0)
@@ -79,7 +79,7 @@ def behind_a_post(_number: int, size_hw: tuple[int, int]) -> np.ndarray:
 def test_an_old_face_is_restored_in_full_and_its_similarity_recorded(
     tmp_path: Path,
 ) -> None:
-    _, faces = restored(film_of(tmp_path, face_picture))
+    _, faces = restore(make_film(tmp_path, face_picture))
 
     assert len(faces) == FRAMES
     assert all(face["strength"] == 1.0 and face["reason"] is None for face in faces)
@@ -91,16 +91,16 @@ def test_a_half_hidden_face_is_unchanged_unless_the_safeguard_is_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strength: float
 ) -> None:
     monkeypatch.setattr(prepared, "load_detector", lambda *_, **__: KnowingDetector())
-    film = film_of(tmp_path, behind_a_post)
+    film = make_film(tmp_path, half_hidden_face)
 
-    written, faces = restored(film, safeguard=strength)
+    written, faces = restore(film, safeguard=strength)
 
     assert len(faces) == FRAMES
     pairs = zip(frames_of(film), written, strict=True)
     if strength:
         assert {face["reason"] for face in faces} == {"occluded"}
         assert all(face["strength"] == 0 and face["mask_xyxy"] is None for face in faces)
-        assert not any(changed(*pair) for pair in pairs)
+        assert not any(is_changed(*pair) for pair in pairs)
     else:
         assert all(face["strength"] == 1.0 for face in faces)
-        assert all(changed(*pair) for pair in pairs)
+        assert all(is_changed(*pair) for pair in pairs)

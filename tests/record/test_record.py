@@ -23,7 +23,7 @@ def read(path: Path) -> list[FrameRecord]:
         return list(record)
 
 
-def changed(line: str, **fields: Any) -> str:
+def with_fields(line: str, **fields: Any) -> str:
     return json.dumps(json.loads(line) | fields) + "\n"
 
 
@@ -97,17 +97,23 @@ def test_a_file_name_that_is_not_unicode_is_kept(tmp_path: Path) -> None:
         ('{"kind": "\\u001b[2J"}\n', r"kind: expected header, frame or end"),
         ('{"kind": ' + "9" * 5000 + "}\n", "line 1: "),
         ('{"kind": "end", "frames": true, "faces": 0}\n', "frames: expected an integer"),
-        (changed(HEADER, schema="vidrestore-record/3"), "schema: expected 'vidrestore-record/2'"),
-        (changed(HEADER, time_base="1/0"), "line 1: time_base: divides by 0"),
-        (changed(HEADER, time_base="0/1"), "time_base: expected more than 0"),
-        (changed(HEADER, time_base="-1/25"), 'time_base: expected "numerator/denominator"'),
-        (changed(HEADER, coded_hw=[48, 10**12]), "coded_hw: expected sides of 1 to"),
-        (changed(HEADER, coded_hw=[48]), "coded_hw: expected a list of 2"),
-        (changed(HEADER, coded_hw=[48.0, 64]), "coded_hw: expected integers"),
-        (changed(HEADER, checkpoint_sha256="xyz"), "checkpoint_sha256: expected 64 hexadecimal"),
-        (changed(HEADER, settings={"a": [1]}), "settings.a: expected one value, got [1]"),
-        (changed(HEADER, extra=1), "extra: unknown field"),
-        (changed(HEADER, source={"name": "a"}), "source.size_bytes: missing"),
+        (
+            with_fields(HEADER, schema="vidrestore-record/3"),
+            "schema: expected 'vidrestore-record/2'",
+        ),
+        (with_fields(HEADER, time_base="1/0"), "line 1: time_base: divides by 0"),
+        (with_fields(HEADER, time_base="0/1"), "time_base: expected more than 0"),
+        (with_fields(HEADER, time_base="-1/25"), 'time_base: expected "numerator/denominator"'),
+        (with_fields(HEADER, coded_hw=[48, 10**12]), "coded_hw: expected sides of 1 to"),
+        (with_fields(HEADER, coded_hw=[48]), "coded_hw: expected a list of 2"),
+        (with_fields(HEADER, coded_hw=[48.0, 64]), "coded_hw: expected integers"),
+        (
+            with_fields(HEADER, checkpoint_sha256="xyz"),
+            "checkpoint_sha256: expected 64 hexadecimal",
+        ),
+        (with_fields(HEADER, settings={"a": [1]}), "settings.a: expected one value, got [1]"),
+        (with_fields(HEADER, extra=1), "extra: unknown field"),
+        (with_fields(HEADER, source={"name": "a"}), "source.size_bytes: missing"),
         (HEADER + changed_face(mask_xyxy=[0, 0, 65, 48]) + END, "line 2: faces[0].mask_xyxy"),
         (HEADER + changed_face(mask_xyxy=[0, 0, 10**30, 48]) + END, "faces[0].mask_xyxy"),
         (HEADER + changed_face(mask_xyxy=[-1, 0, 3, 4]) + END, "faces[0].mask_xyxy"),
@@ -126,9 +132,12 @@ def test_a_file_name_that_is_not_unicode_is_kept(tmp_path: Path) -> None:
         ),
         (HEADER + changed_face(identity_similarity=2) + END, "identity_similarity: expected -1"),
         (HEADER + changed_face(reason="") + END, "reason: expected 1 to"),
-        (HEADER + changed(FRAME, faces=[3]) + END, "faces[0]: expected an object, got 3"),
-        (HEADER + changed(FRAME, faces=json.loads(FRAME)["faces"] * 2) + END, "faces: tracks must"),
-        (HEADER + changed(FRAME, pts=2**70) + END, "pts: expected 64 bits"),
+        (HEADER + with_fields(FRAME, faces=[3]) + END, "faces[0]: expected an object, got 3"),
+        (
+            HEADER + with_fields(FRAME, faces=json.loads(FRAME)["faces"] * 2) + END,
+            "faces: tracks must",
+        ),
+        (HEADER + with_fields(FRAME, pts=2**70) + END, "pts: expected 64 bits"),
     ],
 )
 def test_a_hostile_record_is_refused_by_line_and_field(
@@ -172,7 +181,7 @@ def test_a_missing_record_is_reported(tmp_path: Path) -> None:
         read(tmp_path / "none.jsonl")
 
 
-def most_bytes_held(path: Path, frames: int) -> int:
+def peak_bytes(path: Path, frames: int) -> int:
     write_record(path, make_header(), (make_frame(index) for index in range(frames)))
     tracemalloc.start()
     with RecordReader(path) as reader:
@@ -184,8 +193,8 @@ def most_bytes_held(path: Path, frames: int) -> int:
 
 def test_memory_does_not_grow_with_the_film(tmp_path: Path) -> None:
     # Python itself keeps up to a few hundred kB of small tuples for later.
-    short = most_bytes_held(tmp_path / "short.jsonl", 100)
-    long = most_bytes_held(tmp_path / "long.jsonl", 2500)
+    short = peak_bytes(tmp_path / "short.jsonl", 100)
+    long = peak_bytes(tmp_path / "long.jsonl", 2500)
 
     grown = (tmp_path / "long.jsonl").stat().st_size - (tmp_path / "short.jsonl").stat().st_size
     assert long - short < grown / 3

@@ -103,7 +103,7 @@ def restored_by_sharpening(images: Sequence[FloatArray]) -> list[Pair]:
     return [pair(add_noise(image, index), sharpen(image)) for index, image in enumerate(images)]
 
 
-def blended(clip: Sequence[Pair], config: TemporalConfig = CONFIG) -> list[Tensor]:
+def blend(clip: Sequence[Pair], config: TemporalConfig = CONFIG) -> list[Tensor]:
     return list(blend_clip(clip, config=config))
 
 
@@ -139,19 +139,19 @@ def test_detail_that_differs_from_frame_to_frame_is_halved_at_rest_and_in_motion
         pair(add_noise(image, k), sharpen(image) + random_detail(k))
         for k, image in enumerate(images)
     ]
-    result = blended(clip)[2]
+    result = blend(clip)[2]
     assert distance(result, steady[2]) < 0.55 * distance(clip[2][1], steady[2])
 
 
 def test_nine_frames_of_detail_are_averaged() -> None:
     steady = chw(sharpen(face()))
     clip = [flickering(k) for k in range(9)]
-    assert distance(blended(clip)[4], steady) < 0.4 * distance(clip[4][1], steady)
+    assert distance(blend(clip)[4], steady) < 0.4 * distance(clip[4][1], steady)
 
 
 def test_constant_detail_stays_sharp_in_motion() -> None:
     clip = restored_by_sharpening([shift(face(), 4.5 * k, -2.0 * k) for k in range(5)])
-    assert sharpness(blended(clip)[2]) > 0.95 * sharpness(clip[2][1])
+    assert sharpness(blend(clip)[2]) > 0.95 * sharpness(clip[2][1])
 
 
 def full_weight(residual_hw: FloatArray, _noise: float) -> FloatArray:
@@ -173,7 +173,7 @@ def test_blinking_and_speaking_leave_no_ghosts(
     before, during = clip[2][1], clip[3][1]
 
     def ghosts() -> tuple[float, float]:
-        result = blended(clip)
+        result = blend(clip)
         return (
             ghost_ratio(result[2], before, during, region),
             ghost_ratio(result[3], during, before, region),
@@ -186,7 +186,7 @@ def test_blinking_and_speaking_leave_no_ghosts(
 
 def test_a_head_that_turns_fast_is_hardly_blended() -> None:
     clip = restored_by_sharpening([rotate_head(face(), 5.0 * k) for k in range(-2, 3)])
-    result, original, following = blended(clip)[2], clip[2][1], clip[3][1]
+    result, original, following = blend(clip)[2], clip[2][1], clip[3][1]
     assert distance(result, original) < 0.12 * distance(following, original)
     assert sharpness(result) > 0.93 * sharpness(original)
 
@@ -194,7 +194,7 @@ def test_a_head_that_turns_fast_is_hardly_blended() -> None:
 def test_flickering_light_is_kept_in_each_frame() -> None:
     gains = (0.8, 0.95, 0.7, 0.9, 0.75)
     clip = restored_by_sharpening([face() * np.float32(gain) for gain in gains])
-    for result, (_, original) in zip(blended(clip), clip, strict=True):
+    for result, (_, original) in zip(blend(clip), clip, strict=True):
         assert float(result.mean()) == pytest.approx(float(original.mean()), abs=0.001)
 
 
@@ -202,11 +202,11 @@ def test_strength_is_the_weight_of_the_neighbors() -> None:
     truth = chw(sharpen(face()))
     clip = [pair(add_noise(face(), k), sharpen(face()) + random_detail(k)) for k in range(7)]
     errors = [
-        distance(blended(clip, TemporalConfig(strength=strength))[3], truth)
+        distance(blend(clip, TemporalConfig(strength=strength))[3], truth)
         for strength in (0.0, 0.3, 1.0)
     ]
     assert errors[0] > 1.1 * errors[1] > 1.2 * errors[2]
-    assert torch.equal(blended(clip, TemporalConfig(strength=0.0))[3], clip[3][1].clamp(0, 1))
+    assert torch.equal(blend(clip, TemporalConfig(strength=0.0))[3], clip[3][1].clamp(0, 1))
 
 
 def test_a_frame_depends_only_on_its_window_bit_for_bit() -> None:
@@ -216,10 +216,10 @@ def test_a_frame_depends_only_on_its_window_bit_for_bit() -> None:
         for k, image in enumerate(images)
     ]
     index, context = 5, CONFIG.blend_context_frames
-    full = blended(clip)
-    part = blended(clip[index - context : index + context + 1])
+    full = blend(clip)
+    part = blend(clip[index - context : index + context + 1])
     assert torch.equal(full[index], part[context])
-    nearer = blended(clip[index - context + 1 : index + context + 1])
+    nearer = blend(clip[index - context + 1 : index + context + 1])
     assert not torch.equal(full[index], nearer[context - 1])
 
 
@@ -235,7 +235,7 @@ def test_the_result_does_not_depend_on_the_number_of_threads() -> None:
         for count in (1, 4):
             cv2.setNumThreads(count)
             torch.set_num_threads(count)
-            results.append(torch.stack(blended(clip)))
+            results.append(torch.stack(blend(clip)))
     finally:
         cv2.setNumThreads(threads[0])
         torch.set_num_threads(threads[1])
@@ -276,7 +276,7 @@ def test_a_track_and_a_clip_are_blended_alike() -> None:
     clip = [flickering(k) for k in range(4)]
     frames = [frame_with(index, [(7, crops)]) for index, crops in enumerate(clip)]
     done = list(blend_frames(frames, config=CONFIG))
-    for result, expected in zip(done, blended(clip), strict=True):
+    for result, expected in zip(done, blend(clip), strict=True):
         assert torch.equal(result.faces[0].restored_chw, expected)
 
 

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from support.psfrgan import filled, picture
+from support.psfrgan import fill_weights, picture
 from torch import Tensor, nn
 
 from vidrestore.errors import DeviceError, WeightsError
@@ -94,8 +94,8 @@ def test_a_network_without_a_parser_gives_no_masks() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_psfrgan_runs_in_the_restorer(dtype: torch.dtype) -> None:
-    parser = filled(FaceParser(in_size=128, out_size=128, base_ch=32, res_depth=1))
-    generator = filled(PsfrganGenerator(**TINY))
+    parser = fill_weights(FaceParser(in_size=128, out_size=128, base_ch=32, res_depth=1))
+    generator = fill_weights(PsfrganGenerator(**TINY))
     assert isinstance(parser, FaceParser)
     assert isinstance(generator, PsfrganGenerator)
     network = PsfrganRestorer(parser=parser, generator=generator)

@@ -25,7 +25,7 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 
 @pytest.fixture(scope="module")
-def built(case: Case) -> nn.Module:
+def build_network(case: Case) -> nn.Module:
     return case.build()
 
 
@@ -173,7 +173,7 @@ def test_channels_last_does_not_change_the_output(case: Case, network: nn.Module
     assert float((output - expected).abs().max()) <= 1e-5 * spread(expected)
 
 
-def reached_by(network: nn.Module, loss: Tensor) -> set[str]:
+def parameters_with_gradients(network: nn.Module, loss: Tensor) -> set[str]:
     loss.backward()
     return {
         key
@@ -188,7 +188,7 @@ def test_gradients_reach_every_parameter_that_trains(case: Case, network: nn.Mod
     wanted = {key for key in every if not key.startswith(case.resting)} if case.resting else every
     output = network(batch, with_pyramid=True) if case.pyramid else network(batch)
     loss = output.image.square().mean() + sum(tensor.square().mean() for tensor in output.pyramid)
-    assert reached_by(network, loss) == wanted
+    assert parameters_with_gradients(network, loss) == wanted
     for prefix in case.resting:
         assert any(key.startswith(prefix) for key in every), f"no parameter is called {prefix}"
 
@@ -198,7 +198,7 @@ def test_pyramid_layers_get_gradients_only_from_the_pyramid(case: Case, network:
         pytest.skip("a network without a pyramid")
     missing = {
         key for key, _ in network.named_parameters() if not key.startswith(case.resting or "-")
-    } - reached_by(network, network(pictures(2, case.side_px)).image.square().mean())
+    } - parameters_with_gradients(network, network(pictures(2, case.side_px)).image.square().mean())
     assert missing == {key for key, _ in network.named_parameters() if key.startswith(case.pyramid)}
 
 

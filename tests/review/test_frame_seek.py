@@ -14,14 +14,14 @@ def numbers_at(path: Path, times: list[FrameTime]) -> list[int]:
     return [number_of(frame) for frame, _ in frames_at(path, times, fps=FPS)]
 
 
-def at(*seconds: Fraction) -> list[FrameTime]:
+def frame_times(*seconds: Fraction) -> list[FrameTime]:
     return [FrameTime(seconds=value) for value in seconds]
 
 
 def test_a_frame_is_found_by_its_time(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "film.mkv")
 
-    times = at(Fraction(0), Fraction(2, 25), Fraction(5, 50), Fraction(11, 25))
+    times = frame_times(Fraction(0), Fraction(2, 25), Fraction(5, 50), Fraction(11, 25))
     assert numbers_at(path, times) == [0, 2, 2, 11]
 
 
@@ -31,14 +31,14 @@ def test_seeking_skips_frames_and_finds_the_right_ones(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "film.mp4", clip)
 
     wanted = [0, 1, 150, 151, 420, 599]
-    assert numbers_at(path, at(*(Fraction(number, 5) for number in wanted))) == wanted
+    assert numbers_at(path, frame_times(*(Fraction(number, 5) for number in wanted))) == wanted
 
 
 def test_a_frame_of_long_duration_is_found_after_a_seek(tmp_path: Path) -> None:
     clip = Clip(ticks=(0, 25, 50, 1000), size_hw=(16, 96))
     path = make_clip(tmp_path / "film.mkv", clip)
 
-    assert numbers_at(path, at(Fraction(0), Fraction(30), Fraction(40))) == [0, 2, 3]
+    assert numbers_at(path, frame_times(Fraction(0), Fraction(30), Fraction(40))) == [0, 2, 3]
 
 
 def test_times_rounded_by_the_container_find_their_frames_after_a_seek(tmp_path: Path) -> None:
@@ -65,4 +65,4 @@ def test_a_time_after_the_end_is_refused_with_the_name_of_the_film(tmp_path: Pat
     path = make_clip(tmp_path / "film.mkv")
 
     with pytest.raises(MediaError, match=r"film\.mkv: no frame at 7\.000 s"):
-        numbers_at(path, at(Fraction(0), Fraction(7)))
+        numbers_at(path, frame_times(Fraction(0), Fraction(7)))

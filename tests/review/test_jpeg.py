@@ -10,7 +10,7 @@ def noise(height: int, width: int) -> NDArray[np.uint8]:
     return np.random.default_rng(3).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
-def opened(data: bytes) -> NDArray[np.uint8]:
+def decode_jpeg(data: bytes) -> NDArray[np.uint8]:
     picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
     return np.asarray(picture, np.uint8)
 
@@ -20,7 +20,7 @@ def test_images_stay_below_the_size_limit_even_for_noise(height: int, width: int
     picture = jpeg(noise(height, width), max_side_px=384, max_bytes=20_000)
 
     assert len(picture.data) <= 20_000
-    assert opened(picture.data).shape == (picture.height, picture.width, 3)
+    assert decode_jpeg(picture.data).shape == (picture.height, picture.width, 3)
     assert max(picture.height, picture.width) <= 384
 
 
@@ -28,7 +28,7 @@ def test_a_small_image_is_not_enlarged() -> None:
     picture = jpeg(np.full((30, 20, 3), 90, np.uint8), max_side_px=384, max_bytes=20_000)
 
     assert (picture.height, picture.width) == (30, 20)
-    assert np.abs(opened(picture.data).astype(int) - 90).max() <= 2
+    assert np.abs(decode_jpeg(picture.data).astype(int) - 90).max() <= 2
 
 
 def test_both_images_of_a_pair_show_the_same_region() -> None:

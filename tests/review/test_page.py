@@ -59,20 +59,20 @@ def data_of(page: Path) -> dict[str, Any]:
     return json.loads(text)
 
 
-def gray_of(uri: str) -> NDArray[np.uint8]:
+def decode_gray(uri: str) -> NDArray[np.uint8]:
     kind, _, encoded = uri.partition(",")
     assert kind == "data:image/jpeg;base64"
     data = np.frombuffer(base64.b64decode(encoded), np.uint8)
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE), np.uint8)
 
 
-def ground_of(uri: str) -> float:
+def background_level(uri: str) -> float:
     """Return the level around the face, which is 60 + 5 n in frame n."""
-    return float(gray_of(uri)[:3].mean())
+    return float(decode_gray(uri)[:3].mean())
 
 
 def face_of(uri: str) -> float:
-    picture = gray_of(uri)
+    picture = decode_gray(uri)
     height, width = picture.shape
     return float(picture[height // 3 : -height // 3, width // 3 : -width // 3].mean())
 
@@ -97,7 +97,7 @@ def test_every_track_shows_its_face_before_and_after(files: ReviewFiles) -> None
 def test_images_show_the_frames_of_their_captions(files: ReviewFiles) -> None:
     for frame in data_of(files.page)["tracks"][0]["shown"]:
         for side in ("before", "after"):
-            assert ground_of(frame[side]) == pytest.approx(60 + 5 * frame["frame"], abs=2)
+            assert background_level(frame[side]) == pytest.approx(60 + 5 * frame["frame"], abs=2)
 
 
 def test_the_least_similar_frame_is_that_of_the_record(files: ReviewFiles) -> None:
@@ -257,7 +257,7 @@ def test_the_result_of_a_time_range_is_compared_with_that_range(tmp_path: Path) 
     make_clip(files.result, Clip(**size, picture=later))  # type: ignore[arg-type]
 
     for frame in data_of(files.written())["tracks"][0]["shown"]:
-        grounds = [ground_of(frame[side]) for side in ("before", "after")]
+        grounds = [background_level(frame[side]) for side in ("before", "after")]
         assert grounds == pytest.approx([60 + 5 * (frame["frame"] + 5)] * 2, abs=2)
 
 
@@ -272,7 +272,7 @@ def test_an_enlarged_result_shows_the_same_region(tmp_path: Path) -> None:
     make_clip(files.result, Clip(**size, picture=twice))  # type: ignore[arg-type]
 
     for frame in data_of(files.written())["tracks"][0]["shown"]:
-        before, after = gray_of(frame["before"]), gray_of(frame["after"])
+        before, after = decode_gray(frame["before"]), decode_gray(frame["after"])
         assert after.shape == (2 * before.shape[0], 2 * before.shape[1])
         # The edges of the face lie where they lay.
         dark, bright = before[before.shape[0] // 2] < 45, after[after.shape[0] // 2] > 190
@@ -288,7 +288,7 @@ def test_a_result_in_avi_without_timestamps_shows_the_right_frames(tmp_path: Pat
 
     page = ReviewFiles(files.source, result, files.record, files.page).written()
     for frame in data_of(page)["tracks"][0]["shown"]:
-        assert ground_of(frame["after"]) == pytest.approx(60 + 5 * frame["frame"], abs=2)
+        assert background_level(frame["after"]) == pytest.approx(60 + 5 * frame["frame"], abs=2)
 
 
 def test_a_film_of_another_size_is_refused(tmp_path: Path) -> None:
@@ -337,7 +337,7 @@ def test_distant_frames_are_found_in_a_time_range(tmp_path: Path) -> None:
     assert shown[-1]["frame"] == count - 1
     for frame in shown:
         for side in ("before", "after"):
-            assert ground_of(frame[side]) == pytest.approx(65 + frame["frame"], abs=2)
+            assert background_level(frame[side]) == pytest.approx(65 + frame["frame"], abs=2)
 
 
 def test_an_invalid_frame_rate_is_refused_with_its_line(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from support.safeguards import (
     face_crop,
     sharp_crop,
     texture,
-    tracked,
+    tracked_face,
 )
 
 from vidrestore.safeguard.checks import (
@@ -41,7 +41,7 @@ def track_assessment(face: TrackedFace) -> Assessment:
     return check_track(face, SafeguardConfig())
 
 
-def reduce(image: np.ndarray, side: int) -> FloatImage:
+def lose_resolution(image: np.ndarray, side: int) -> FloatImage:
     small = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.resize(small, image.shape[1::-1]), dtype=np.float32)
 
@@ -56,14 +56,14 @@ def test_a_sharp_face_has_no_quality_deficit() -> None:
 
 
 def test_a_good_face_is_restored_less_by_keep_good() -> None:
-    good = replace(tracked(), source_quality=1.0)
+    good = replace(tracked_face(), source_quality=1.0)
     assert track_assessment(good) == Assessment(0.0, "already good")
     assert check_track(good, SafeguardConfig(keep_good=0.0)) == Assessment()
     assert check_track(good, SafeguardConfig(keep_good=0.25)).strength == pytest.approx(0.75)
 
 
 def test_the_quality_deficit_grows_as_resolution_falls() -> None:
-    deficits = [deficit(reduce(sharp_crop(), side)) for side in (512, 280, 256, 240, 160)]
+    deficits = [deficit(lose_resolution(sharp_crop(), side)) for side in (512, 280, 256, 240, 160)]
 
     assert (deficits[0], deficits[-1]) == (0.0, 1.0)
     assert deficits == sorted(deficits)
@@ -97,22 +97,24 @@ def test_side_light_and_faded_contrast_are_not_occlusions() -> None:
 
 
 def test_strength_falls_from_frontal_to_profile_views() -> None:
-    strengths = [track_assessment(tracked(nose_shift=s)).strength for s in (0, 0.3, 0.4, 0.5, 0.7)]
+    strengths = [
+        track_assessment(tracked_face(nose_shift=s)).strength for s in (0, 0.3, 0.4, 0.5, 0.7)
+    ]
 
     assert (strengths[0], strengths[1], strengths[-1]) == (1.0, 1.0, 0.0)
     assert strengths == sorted(strengths, reverse=True)
-    assert track_assessment(tracked(nose_shift=-0.7)).reason == "turned"
+    assert track_assessment(tracked_face(nose_shift=-0.7)).reason == "turned"
 
 
 def test_a_three_quarter_face_is_restored_in_full() -> None:
-    face = tracked(nose_shift=0.45)
+    face = tracked_face(nose_shift=0.45)
 
     assert yaw_degrees(face.landmarks_xy) == pytest.approx(52, abs=1)
     assert track_assessment(face) == Assessment()
 
 
 def test_yaw_does_not_depend_on_roll() -> None:
-    points = tracked(nose_shift=0.35).landmarks_xy
+    points = tracked_face(nose_shift=0.35).landmarks_xy
     turn = np.array([[0.8, -0.6], [0.6, 0.8]], dtype=np.float32)
 
     assert yaw_degrees(points) == pytest.approx(yaw_degrees(3 * points @ turn), abs=1e-3)
@@ -120,8 +122,8 @@ def test_yaw_does_not_depend_on_roll() -> None:
 
 
 def test_a_face_of_low_score_is_not_restored() -> None:
-    assert track_assessment(tracked(score=0.99)) == Assessment()
-    assert track_assessment(tracked(score=0.68)) == Assessment(0.0, "unsure")
+    assert track_assessment(tracked_face(score=0.99)) == Assessment()
+    assert track_assessment(tracked_face(score=0.68)) == Assessment(0.0, "unsure")
 
 
 @pytest.mark.parametrize("side", [96, 128, 192, 256])
@@ -129,7 +131,7 @@ def test_effective_resolution_is_that_before_enlargement(side: int) -> None:
     image = 128 + 30 * texture()
 
     assert effective_resolution_px(image, roll_radians=0.0) == 512
-    assert effective_resolution_px(reduce(image, side), roll_radians=0.0) == pytest.approx(
+    assert effective_resolution_px(lose_resolution(image, side), roll_radians=0.0) == pytest.approx(
         side, rel=0.25
     )
 

@@ -14,7 +14,7 @@ from support.safeguards import (
     face_crop,
     other_crop,
     sharp_crop,
-    tracked,
+    tracked_face,
 )
 
 from vidrestore.errors import ConfigError
@@ -45,7 +45,7 @@ def check_sources(
     return list(check_before_restore(frames, config=config))
 
 
-def restored(frame: AlignedFrame, crop: FloatImage) -> RestoredFrame:
+def with_restored_crop(frame: AlignedFrame, crop: FloatImage) -> RestoredFrame:
     faces = (
         RestoredFace(aligned=face, restored_chw=chw(crop).contiguous(), assessment=face.assessment)
         for face in frame.faces
@@ -77,9 +77,9 @@ def strength_and_reason(frame: AlignedFrame) -> tuple[float, str | None]:
 @pytest.mark.parametrize(
     ("face", "reason"),
     [
-        (aligned_face(face_crop(), replace(tracked(), source_quality=1.0)), "already good"),
-        (aligned_face(face_crop(), tracked(nose_shift=0.7)), "turned"),
-        (aligned_face(face_crop(), tracked(score=0.6)), "unsure"),
+        (aligned_face(face_crop(), replace(tracked_face(), source_quality=1.0)), "already good"),
+        (aligned_face(face_crop(), tracked_face(nose_shift=0.7)), "turned"),
+        (aligned_face(face_crop(), tracked_face(score=0.6)), "unsure"),
         (aligned_face(np.ascontiguousarray(np.flipud(face_crop()))), "occluded"),
     ],
 )
@@ -101,7 +101,7 @@ def test_restoration_fades_out_and_in_as_a_head_turns_away_and_back() -> None:
     frames = [
         aligned_frame(
             index,
-            aligned_face(face_crop(), tracked(nose_shift=0.8 if 14 <= index < 18 else 0.0)),
+            aligned_face(face_crop(), tracked_face(nose_shift=0.8 if 14 <= index < 18 else 0.0)),
         )
         for index in range(32)
     ]
@@ -117,7 +117,7 @@ def test_restoration_fades_out_and_in_as_a_head_turns_away_and_back() -> None:
 
 def test_a_face_skipped_by_another_stage_fades_and_keeps_its_reason() -> None:
     face = aligned_face(face_crop())
-    small = tracked(skip_reason="too small")
+    small = tracked_face(skip_reason="too small")
     frames = [
         aligned_frame(index, face) if index < 12 else aligned_frame(index, alone=(small,))
         for index in range(16)
@@ -131,7 +131,7 @@ def test_a_face_skipped_by_another_stage_fades_and_keeps_its_reason() -> None:
 
 
 def test_the_strength_of_the_safeguard_scales_its_reductions() -> None:
-    face = aligned_face(face_crop(), tracked(nose_shift=0.8))
+    face = aligned_face(face_crop(), tracked_face(nose_shift=0.8))
 
     half = check_sources(film(3, face), SafeguardConfig(strength=0.5))
     none = check_sources(film(3, face), SafeguardConfig(strength=0.0))
@@ -143,7 +143,7 @@ def test_the_strength_of_the_safeguard_scales_its_reductions() -> None:
 def test_a_faithful_restorer_keeps_full_strength_and_high_similarity(
     meter: IdentityMeter,
 ) -> None:
-    frames = [restored(frame, face_crop()) for frame in film(10)]
+    frames = [with_restored_crop(frame, face_crop()) for frame in film(10)]
 
     for frame in check_after_restore(frames, meter=meter, config=CONFIG):
         (face,) = frame.faces
@@ -157,7 +157,7 @@ def test_eyes_opened_by_the_restorer_lower_strength_only_around_the_blink(
 ) -> None:
     shut, open_ = aligned_face(closed_eyes_crop()), aligned_face(face_crop())
     sources = [aligned_frame(index, shut if index in blink else open_) for index in range(36)]
-    frames = [restored(frame, face_crop()) for frame in sources]
+    frames = [with_restored_crop(frame, face_crop()) for frame in sources]
 
     outcomes = [
         f.faces[0].assessment for f in check_after_restore(frames, meter=meter, config=CONFIG)
@@ -176,7 +176,9 @@ def test_a_restorer_that_changes_the_identity_gets_strength_0_in_every_frame(
 ) -> None:
     crop = other_person_with_the_same_eyes_and_mouth()
     source = aligned_face(face_crop())
-    frames = [restored(aligned_frame(first + index, source), crop) for index in range(count)]
+    frames = [
+        with_restored_crop(aligned_frame(first + index, source), crop) for index in range(count)
+    ]
 
     checked = list(check_after_restore(frames, meter=meter, config=CONFIG))
     assert len(checked) == count
@@ -189,12 +191,12 @@ def test_a_restorer_that_changes_the_identity_gets_strength_0_in_every_frame(
 
 
 def test_strengths_of_both_stages_are_multiplied(meter: IdentityMeter) -> None:
-    face = aligned_face(face_crop(), tracked(nose_shift=0.55))
+    face = aligned_face(face_crop(), tracked_face(nose_shift=0.55))
     (before, *_) = frames = check_sources(film(5, face))
     assert 0 < before.faces[0].assessment.strength < 1
 
     (after, *_) = check_after_restore(
-        [restored(frame, face_crop()) for frame in frames], meter=meter, config=CONFIG
+        [with_restored_crop(frame, face_crop()) for frame in frames], meter=meter, config=CONFIG
     )
 
     assessment = after.faces[0].assessment
@@ -208,7 +210,7 @@ def test_a_segment_alone_gives_the_same_bits_as_within_the_film(meter: IdentityM
         aligned_frame(
             index,
             aligned_face(
-                crops[(index // 13) % 3], tracked(nose_shift=0.3 + 0.2 * np.sin(index / 3))
+                crops[(index // 13) % 3], tracked_face(nose_shift=0.3 + 0.2 * np.sin(index / 3))
             ),
         )
         for index in range(48)
@@ -217,7 +219,7 @@ def test_a_segment_alone_gives_the_same_bits_as_within_the_film(meter: IdentityM
 
     def outcomes(frames: Sequence[AlignedFrame]) -> dict[int, Assessment | str | None]:
         passed = (
-            restored(frame, restored_crops[frame.frame.index // 9 % 2])
+            with_restored_crop(frame, restored_crops[frame.frame.index // 9 % 2])
             for frame in check_sources(frames)
         )
         checked = check_after_restore(passed, meter=meter, config=CONFIG)

@@ -22,7 +22,7 @@ def strengths_of(readings: Readings, track: int = 1) -> list[float]:
     return [assessments[track].strength for assessments in smoothed if track in assessments]
 
 
-def drawn(seed: int, count: int = 80) -> list[dict[int, Assessment]]:
+def random_tracks(seed: int, count: int = 80) -> list[dict[int, Assessment]]:
     """Return two tracks that come and go and are seldom looked at."""
     rng = np.random.default_rng(seed)
     frames: list[dict[int, Assessment]] = []
@@ -93,7 +93,7 @@ def test_similarity_is_linear_between_the_frames_in_which_it_was_measured() -> N
 
 @pytest.mark.parametrize("seed", range(3))
 def test_frames_beyond_the_window_have_no_influence_bit_for_bit(seed: int) -> None:
-    frames = drawn(seed)
+    frames = random_tracks(seed)
     full = [assessments for _, assessments in smooth_strengths(enumerate(frames))]
 
     for start, end in ((20, 33), (40, 41), (0, 12), (66, 80)):

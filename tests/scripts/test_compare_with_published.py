@@ -40,7 +40,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def rewritten(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
+def edit_description(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
     path = folder / f"{SMALLEST}.json"
     description = json.loads(path.read_text())
     change(description)
@@ -55,7 +55,7 @@ def with_arrays(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
     np.savez(path, **arrays)
 
 
-def verdict(folder: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+def run_comparison(folder: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
     code = published.main([str(folder)])
     captured = capsys.readouterr()
     return code, captured.out + captured.err
@@ -64,7 +64,7 @@ def verdict(folder: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]
 def test_a_good_folder_gives_exit_code_0_and_a_row_per_network(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, text = verdict(folder, capsys)
+    code, text = run_comparison(folder, capsys)
     assert code == 0
     row = next(line for line in text.splitlines() if line.startswith(SMALLEST))
     assert row.split()[2] == "yes"
@@ -77,7 +77,7 @@ def test_a_changed_number_fails(folder: Path, capsys: pytest.CaptureFixture[str]
         arrays["image"].flat[5] += 1e-3 * np.abs(arrays["image"]).max()
 
     with_arrays(folder, change)
-    code, text = verdict(folder, capsys)
+    code, text = run_comparison(folder, capsys)
     assert code == 1
     row = next(line for line in text.splitlines() if line.startswith(SMALLEST))
     assert row.endswith("1.00e-03  FAIL")
@@ -101,21 +101,23 @@ def test_nan_in_an_output_fails(
             return {**outputs, "image": outputs["image"] * float("nan")}
 
         monkeypatch.setattr(published, "outputs_of", with_nan)
-    code, text = verdict(folder, capsys)
+    code, text = run_comparison(folder, capsys)
     assert code == 1
     assert SMALLEST in text
 
 
 def test_a_missing_key_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rewritten(folder, lambda values: values["state_dict"].update({"more.weight": [[3], "float32"]}))
-    code, text = verdict(folder, capsys)
+    edit_description(
+        folder, lambda values: values["state_dict"].update({"more.weight": [[3], "float32"]})
+    )
+    code, text = run_comparison(folder, capsys)
     assert code == 1
     assert "more.weight" in text
 
 
 def test_an_unexpected_key_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rewritten(folder, lambda values: values["state_dict"].pop("final_conv.bias"))
-    code, text = verdict(folder, capsys)
+    edit_description(folder, lambda values: values["state_dict"].pop("final_conv.bias"))
+    code, text = run_comparison(folder, capsys)
     assert code == 1
     assert "    final_conv.bias" in text.splitlines()
 
@@ -123,8 +125,10 @@ def test_an_unexpected_key_is_named(folder: Path, capsys: pytest.CaptureFixture[
 def test_a_tensor_of_another_shape_is_named(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rewritten(folder, lambda values: values["state_dict"]["final_conv.bias"].__setitem__(0, [7]))
-    code, text = verdict(folder, capsys)
+    edit_description(
+        folder, lambda values: values["state_dict"]["final_conv.bias"].__setitem__(0, [7])
+    )
+    code, text = run_comparison(folder, capsys)
     assert code == 1
     assert "    final_conv.bias" in text.splitlines()
 
@@ -132,8 +136,8 @@ def test_a_tensor_of_another_shape_is_named(
 def test_a_different_parameter_count_is_reported(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rewritten(folder, lambda values: values.update({"parameters": 7}))
-    code, text = verdict(folder, capsys)
+    edit_description(folder, lambda values: values.update({"parameters": 7}))
+    code, text = run_comparison(folder, capsys)
     assert code == 1
     assert "147588 parameters, not 7" in text
 
@@ -152,8 +156,8 @@ def test_a_different_parameter_count_is_reported(
 def test_a_network_that_cannot_be_built_is_reported(
     folder: Path, meta: dict[str, Any], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rewritten(folder, lambda values: values["meta"].update(meta))
-    code, text = verdict(folder, capsys)
+    edit_description(folder, lambda values: values["meta"].update(meta))
+    code, text = run_comparison(folder, capsys)
     assert code == 1
     row = next(line for line in text.splitlines() if line.startswith(SMALLEST))
     assert message in row
@@ -163,21 +167,21 @@ def test_an_output_missing_from_the_network_is_reported(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with_arrays(folder, lambda arrays: arrays.update(rgb_4=np.ones((1, 3, 4, 4), np.float32)))
-    code, text = verdict(folder, capsys)
+    code, text = run_comparison(folder, capsys)
     assert code == 1
     assert "the network has no output 'rgb_4'" in text
 
 
 def test_an_output_of_another_size_fails(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with_arrays(folder, lambda arrays: arrays.update(image=arrays["image"][..., :1, :1]))
-    code, text = verdict(folder, capsys)
+    code, text = run_comparison(folder, capsys)
     assert code == 1
     assert "(1, 3, 1, 1)" in text
 
 
 def test_a_file_without_outputs_fails(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with_arrays(folder, lambda arrays: arrays.clear())
-    code, text = verdict(folder, capsys)
+    code, text = run_comparison(folder, capsys)
     assert code == 1
     assert "no outputs to compare" in text
 
@@ -190,7 +194,7 @@ def test_unreadable_numbers_are_reported(
     path.unlink()
     if content is not None:
         path.write_bytes(content)
-    code, text = verdict(folder, capsys)
+    code, text = run_comparison(folder, capsys)
     assert code == 1
     assert f"{SMALLEST:<32} cannot be compared: " in text
 
@@ -199,7 +203,7 @@ def test_one_bad_network_does_not_hide_the_others(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "a_torn_file.json").write_text("{")
-    code, text = verdict(folder, capsys)
+    code, text = run_comparison(folder, capsys)
     assert code == 1
     assert any(line.startswith("a_torn_file ") for line in text.splitlines())
     assert any(line.startswith(SMALLEST) and line.endswith("pass") for line in text.splitlines())
@@ -210,12 +214,12 @@ def test_one_bad_network_does_not_hide_the_others(
 def test_a_folder_without_networks_is_reported(
     tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, text = verdict(tmp_path / name, capsys)
+    code, text = run_comparison(tmp_path / name, capsys)
     assert code == 1
     assert str(tmp_path / name) in text
 
 
-def drawn(key: str, *shape: int) -> Any:
+def expected_tensor(key: str, *shape: int) -> Any:
     rng = np.random.default_rng(zlib.crc32(key.encode()))
     return rng.standard_normal(shape).astype(np.float32)
 
@@ -242,7 +246,7 @@ def test_tensors_are_filled_by_the_documented_rule(
     value = published.filled_value(key, shape, rule)
     assert value.dtype == np.float32
     assert value.shape == shape
-    np.testing.assert_allclose(value, expected(drawn(key, *shape)), rtol=1e-6)
+    np.testing.assert_allclose(value, expected(expected_tensor(key, *shape)), rtol=1e-6)
 
 
 @pytest.mark.parametrize("key", ["bn.num_batches_tracked", "smooth.kernel"])

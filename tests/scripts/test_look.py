@@ -29,7 +29,7 @@ def tiles_of(sheet: NDArray[np.uint8], columns: int) -> list[NDArray[np.uint8]]:
     return [sheet[20 : 20 + side, index * width : index * width + side] for index in range(columns)]
 
 
-def found_in(picture: NDArray[np.uint8], tile: NDArray[np.uint8]) -> float:
+def similarity_in(picture: NDArray[np.uint8], tile: NDArray[np.uint8]) -> float:
     """Return the similarity of a tile to the nearest region of an equally enlarged frame; 1: equal.
 
     Both at half their size, for speed.
@@ -64,8 +64,8 @@ def test_both_tiles_show_the_same_region_and_the_difference_shows_the_change(
     other = sheet_of(tmp_path / "other.png", film, sharp, *words, monkeypatch=monkeypatch)
     before, after, difference = tiles_of(other, 3)
     plain, clear = face_picture(5, (240, 320)), sharpened_picture(5, (240, 320))
-    assert found_in(plain, before) > max(0.98, found_in(clear, before))
-    assert found_in(clear, after) > max(0.95, found_in(plain, after))
+    assert similarity_in(plain, before) > max(0.98, similarity_in(clear, before))
+    assert similarity_in(clear, after) > max(0.95, similarity_in(plain, after))
     expected = np.clip((after.astype(int) - before) * 4 + 128, 0, 255)
     np.testing.assert_array_equal(difference, expected)
     again = sheet_of(tmp_path / "again.png", film, sharp, *words, monkeypatch=monkeypatch)
@@ -93,7 +93,7 @@ def test_a_face_is_upright_and_of_one_size_for_any_film_and_result(
     for source, words in ((still, ()), (turned, ("--end", "0.02"))):
         sheet = sheet_of(tmp_path / "x.png", source, large, *words, monkeypatch=monkeypatch)
         before, after = tiles_of(sheet, 2)
-        assert found_in(face_picture(0, (240, 320)), before) > 0.97
+        assert similarity_in(face_picture(0, (240, 320)), before) > 0.97
         assert np.abs(before.astype(int) - after).mean() < 4
 
 

@@ -80,7 +80,7 @@ def combing(plane: Plane) -> float:
     return float(near - far)
 
 
-def moment_of(
+def best_matching_instant(
     rows: Plane, size_hw: tuple[int, int], moments: Sequence[int], which: slice = slice(None)
 ) -> int:
     """Return which moment of ``moving_picture`` some rows of luma show best.

@@ -29,7 +29,7 @@ def load_script(path: Path) -> ModuleType:
 published: Any = load_script(ROOT / "scripts" / "compare_with_published.py")
 
 
-def filled(network: nn.Module, rule: str) -> nn.Module:
+def fill_weights(network: nn.Module, rule: str) -> nn.Module:
     """Return ``network`` with weights drawn from the names of its tensors, in evaluation mode."""
     published.fill(network, rule)
     return network.eval()

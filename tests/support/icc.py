@@ -32,7 +32,7 @@ def make_cmyk_profile() -> bytes:
     return head.ljust(128, b"\0") + struct.pack(">I", len(parts)) + entries + body
 
 
-def gray_of(lightness: float) -> float:
+def srgb_of_lightness(lightness: float) -> float:
     """Return the sRGB value, 0 to 255, of a gray of CIE L*."""
     linear = ((lightness + 16) / 116) ** 3
     return 255 * (1.055 * linear ** (1 / 2.4) - 0.055)

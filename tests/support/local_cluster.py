@@ -132,7 +132,7 @@ class LocalCluster:
         del streams
 
 
-def nobody(stream: LocalStream) -> bool:
+def no_worker_dies(stream: LocalStream) -> bool:
     """Let all workers live."""
     del stream
     return False
@@ -140,7 +140,7 @@ def nobody(stream: LocalStream) -> bool:
 
 @contextmanager
 def open_local_engine(
-    workers: int = 2, dies: Dies = nobody, clusters: list[LocalCluster] | None = None
+    workers: int = 2, dies: Dies = no_worker_dies, clusters: list[LocalCluster] | None = None
 ) -> Generator[DistributedEngine]:
     """Open the engine that restores on workers, with workers in this process."""
 
@@ -163,7 +163,7 @@ def restore_distributed(
     job: JobSettings,
     *,
     workers: int = 2,
-    dies: Dies = nobody,
+    dies: Dies = no_worker_dies,
     on_progress: ProgressCallback = silent,
     clusters: list[LocalCluster] | None = None,
 ) -> RestoreReport:

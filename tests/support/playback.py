@@ -19,7 +19,7 @@ class Played:
     checksum: str
 
 
-def played_frames(path: Path, kind: str, number: int = 0) -> list[Played]:
+def decoded_frames(path: Path, kind: str, number: int = 0) -> list[Played]:
     """Return the decoded frames of the n-th stream of a kind (``v`` or ``a``) with their times."""
     command = [
         imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-copyts", "-i", str(path),
@@ -41,8 +41,8 @@ def played_frames(path: Path, kind: str, number: int = 0) -> list[Played]:
 
 def sound_lag_seconds(path: Path, number: int = 0) -> dict[str, Fraction]:
     """Return the time of every decoded audio frame after the first video frame, by checksum."""
-    first = played_frames(path, "v")[0].seconds
+    first = decoded_frames(path, "v")[0].seconds
     return {
         played_frame.checksum: played_frame.seconds - first
-        for played_frame in played_frames(path, "a", number)
+        for played_frame in decoded_frames(path, "a", number)
     }

@@ -17,7 +17,7 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "published"
 State = Mapping[str, Tensor]
 
 
-def filled(network: nn.Module) -> nn.Module:
+def fill_weights(network: nn.Module) -> nn.Module:
     """Return ``network`` with weights drawn from the names of its tensors, in evaluation mode."""
     state = network.state_dict()
     for key, tensor in state.items():

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.resources import as_file, files
 
-from support.golden import filled
+from support.golden import fill_weights
 from torch import nn
 
 from vidrestore.models.face_parser import FaceParser
@@ -51,22 +51,22 @@ def _with_embedded_weights(network: nn.Module) -> nn.Module:
 
 
 def _fan_in(network: nn.Module) -> nn.Module:
-    return filled(network, "fan_in")
+    return fill_weights(network, "fan_in")
 
 
 def _unit(network: nn.Module) -> nn.Module:
-    return filled(network, "unit")
+    return fill_weights(network, "unit")
 
 
 def _parts_by_fan_in(network: nn.Module) -> nn.Module:
     for part in network.children():
-        filled(part, "fan_in")
+        fill_weights(part, "fan_in")
     return network.eval()
 
 
 def _unit_but_blocks(network: nn.Module) -> nn.Module:
-    filled(network, "unit")
-    filled(network.get_submodule("mmrb"), "fan_in")  # plain convolutions among equalized ones
+    fill_weights(network, "unit")
+    fill_weights(network.get_submodule("mmrb"), "fan_in")  # plain convolutions among equalized ones
     return network
 
 

@@ -34,7 +34,7 @@ def face_at(
     )
 
 
-def restored(
+def restored_face(
     frame: Frame, geometry: DisplayGeometry, face: TrackedFace, *, gain: float, shift: float = 0.0
 ) -> RestoredFace:
     """Return ``face`` cut from ``frame``, its contrast multiplied by ``gain``."""

@@ -94,7 +94,7 @@ def chw(crop_hwc: FloatImage) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(crop_hwc, dtype=np.float32)).permute(2, 0, 1)
 
 
-def tracked(
+def tracked_face(
     *,
     track_id: int = 1,
     score: float = 1.0,
@@ -117,7 +117,7 @@ def tracked(
 def aligned_face(crop_hwc: FloatImage, face: TrackedFace | None = None) -> AlignedFace:
     """Return a crop as it is cut from a frame of the crop's size."""
     return AlignedFace(
-        face=tracked() if face is None else face,
+        face=tracked_face() if face is None else face,
         display_to_crop=np.eye(2, 3),
         crop_chw=chw(crop_hwc).contiguous(),
     )

@@ -53,7 +53,7 @@ def with_faces(frames: Iterable[Frame], mask: Box = MASK) -> Iterator[Frame]:
         yield frame.with_planes(tuple(planes))
 
 
-def moved(frames: Iterable[Frame], index: int, ticks: int) -> Iterator[Frame]:
+def with_moved_frame(frames: Iterable[Frame], index: int, ticks: int) -> Iterator[Frame]:
     """Show one frame at another time."""
     for frame in frames:
         if frame.index == index:
@@ -67,7 +67,7 @@ def without(frames: Iterable[Frame], indexes: tuple[int, ...]) -> Iterator[Frame
     return (frame for frame in frames if frame.index not in indexes)
 
 
-def doubled(frames: Iterable[Frame], index: int) -> Iterator[Frame]:
+def with_repeated_frame(frames: Iterable[Frame], index: int) -> Iterator[Frame]:
     """Show one frame again, half way to the next."""
     for frame in frames:
         yield frame
@@ -143,7 +143,7 @@ def _header(info: VideoInfo, codec: str) -> RecordHeader:
     )
 
 
-def remuxed(
+def copy_damaged(
     source: Path,
     target: Path,
     *,

@@ -13,13 +13,13 @@ from support.clips import Clip, Sound, make_clip, make_rich_clip, run_ffmpeg
 from support.verify_cases import (
     MASK,
     changed_names,
-    doubled,
+    copy_damaged,
     find_check,
-    moved,
     record_of,
-    remuxed,
     restored_copy,
     with_faces,
+    with_moved_frame,
+    with_repeated_frame,
     with_sample,
     without,
 )
@@ -99,16 +99,20 @@ def test_a_faithful_result_verifies(rich: Path, tmp_path: Path) -> None:
         (partial(without, indexes=(49,)), "frames", "1 missing, first frame 49 at 1.960 s"),
         (partial(without, indexes=(7, 8, 9)), "frames", "3 missing, first frame 7 at 0.280 s"),
         (
-            partial(doubled, index=20),
+            partial(with_repeated_frame, index=20),
             "frames",
             "50 in the source, 51 in the result; 1 extra, first frame 21 at 0.820 s",
         ),
         (
-            partial(moved, index=20, ticks=1),
+            partial(with_moved_frame, index=20, ticks=1),
             "time stamps",
             "1 frame moved; first frame 20 of the source at 0.800 s, in the result at 0.801 s",
         ),
-        (partial(moved, index=49, ticks=300), "time stamps", "1 frame moved; first frame 49"),
+        (
+            partial(with_moved_frame, index=49, ticks=300),
+            "time stamps",
+            "1 frame moved; first frame 49",
+        ),
         (
             partial(with_sample, index=9, plane=0, x=61, y=30),
             "samples outside masks",
@@ -204,7 +208,7 @@ def test_alpha_may_not_change_even_under_a_mask(tmp_path: Path) -> None:
 def test_damaged_copied_streams_are_found_with_their_place(
     rich: Path, rich_copy: Path, tmp_path: Path, harm: dict[str, object], name: str, message: str
 ) -> None:
-    result = remuxed(rich_copy, tmp_path / "r.mkv", **harm)  # type: ignore[arg-type]
+    result = copy_damaged(rich_copy, tmp_path / "r.mkv", **harm)  # type: ignore[arg-type]
 
     verification = verify(rich, result)
 
@@ -214,13 +218,13 @@ def test_damaged_copied_streams_are_found_with_their_place(
 
 
 def test_a_copy_of_the_result_verifies(rich: Path, rich_copy: Path, tmp_path: Path) -> None:
-    assert verify(rich, remuxed(rich_copy, tmp_path / "r.mkv")).kept
+    assert verify(rich, copy_damaged(rich_copy, tmp_path / "r.mkv")).kept
 
 
 def test_a_stream_dropped_on_request_is_not_reported_as_missing(
     rich: Path, rich_copy: Path, tmp_path: Path
 ) -> None:
-    result = remuxed(rich_copy, tmp_path / "r.mkv", without_kind="subtitle")
+    result = copy_damaged(rich_copy, tmp_path / "r.mkv", without_kind="subtitle")
     record = record_of(
         rich,
         tmp_path / "r.jsonl",
@@ -575,7 +579,7 @@ def test_audio_of_a_transport_stream_is_compared_without_its_headers(tmp_path: P
 
     assert changed_names(verification) == []
     assert "earlier" in find_check(verification, "time stamps").detail
-    harmed = remuxed(result, tmp_path / "harmed.mp4", number=30, how="flip")
+    harmed = copy_damaged(result, tmp_path / "harmed.mp4", number=30, how="flip")
     assert [name[:8] for name in changed_names(verify(source, harmed))] == ["stream 1"]
 
 

@@ -17,7 +17,7 @@ def write(folder: Path, text: str, name: str = "vidrestore.toml") -> Path:
     return folder / name
 
 
-def parsed(words: str) -> Arguments:
+def parse_arguments(words: str) -> Arguments:
     return parse_restore(words.split())[1]
 
 
@@ -34,7 +34,7 @@ def test_command_line_overrides_project_file_and_project_file_overrides_profile(
 ) -> None:
     write(films, 'profile = "archive"\nstrength = 0.5\ngrain = 0.5\ncodec = "prores"')
 
-    settings = parsed("films/a.mkv -o b.mkv --grain 1").typed
+    settings = parse_arguments("films/a.mkv -o b.mkv --grain 1").typed
 
     assert (settings.grain, settings.strength) == (1.0, 0.5)  # typed as the default is typed, too
     assert (settings.codec, settings.detail, settings.verify) == ("prores", 0.0, True)
@@ -44,43 +44,43 @@ def test_command_line_overrides_project_file_and_project_file_overrides_profile(
 def test_a_profile_on_the_command_line_replaces_the_one_in_the_file(films: Path) -> None:
     write(films, 'profile = "archive"')
 
-    settings = parsed("films/a.mkv -o b.mkv --profile sharp").typed
+    settings = parse_arguments("films/a.mkv -o b.mkv --profile sharp").typed
 
     assert (settings.detail, settings.codec, settings.verify) == (1.0, "h264", False)
 
 
 def test_a_switch_set_by_a_profile_can_be_turned_off(films: Path) -> None:
     del films
-    settings = parsed("a.mkv -o b.mkv --profile archive --no-verify").typed
+    settings = parse_arguments("a.mkv -o b.mkv --profile archive --no-verify").typed
 
     assert (settings.verify, settings.codec) == (False, "ffv1")
 
 
 def test_the_webm_default_does_not_replace_the_codec_of_a_profile(films: Path) -> None:
     del films
-    assert parsed("a.mkv -o b.webm --profile archive").typed.codec == "ffv1"
-    assert parsed("a.mkv -o b.webm --profile sharp").typed.codec == "av1"
+    assert parse_arguments("a.mkv -o b.webm --profile archive").typed.codec == "ffv1"
+    assert parse_arguments("a.mkv -o b.webm --profile sharp").typed.codec == "av1"
 
 
 def test_the_project_file_next_to_the_source_wins_over_the_one_in_the_working_folder(
     films: Path,
 ) -> None:
     working_folder = write(Path(), "strength = 0.1")
-    assert parsed("films/a.mkv -o b.mkv").project_file == working_folder
+    assert parse_arguments("films/a.mkv -o b.mkv").project_file == working_folder
     beside = write(films, "strength = 0.2")
-    assert parsed("films/a.mkv -o b.mkv").project_file == beside
+    assert parse_arguments("films/a.mkv -o b.mkv").project_file == beside
     write(Path(), "strength = 0.3", "other.toml")
 
-    assert parsed("films/a.mkv -o b.mkv").typed.strength == 0.2
-    assert parsed("films/a.mkv -o b.mkv --config other.toml").typed.strength == 0.3
-    assert parsed("films/a.mkv -o b.mkv --config none").typed.strength == 1.0
+    assert parse_arguments("films/a.mkv -o b.mkv").typed.strength == 0.2
+    assert parse_arguments("films/a.mkv -o b.mkv --config other.toml").typed.strength == 0.3
+    assert parse_arguments("films/a.mkv -o b.mkv --config none").typed.strength == 1.0
 
 
 def test_paths_are_relative_to_the_project_file_and_model_names_are_not_paths(films: Path) -> None:
     write(films, 'model = "mine.pth"\nbackground = "compact"')
     (films / "mine.pth").write_bytes(b"")
 
-    settings = parsed("films/a.mkv -o b.mkv").typed
+    settings = parse_arguments("films/a.mkv -o b.mkv").typed
 
     assert (settings.model, settings.background) == (str(films / "mine.pth"), "compact")
 
@@ -116,7 +116,7 @@ def test_a_wrong_setting_is_refused_with_its_file_and_key(
 ) -> None:
     path = write(films, line)
     with pytest.raises(UsageError) as refused:
-        parsed("films/a.mkv -o b.mkv")
+        parse_arguments("films/a.mkv -o b.mkv")
 
     assert str(refused.value).startswith(f"{path}: {message}")
 
@@ -124,7 +124,7 @@ def test_a_wrong_setting_is_refused_with_its_file_and_key(
 def test_a_project_file_named_on_the_command_line_must_exist(films: Path) -> None:
     del films
     with pytest.raises(UsageError, match=r"gone\.toml: not a readable TOML file"):
-        parsed("a.mkv -o b.mkv --config gone.toml")
+        parse_arguments("a.mkv -o b.mkv --config gone.toml")
 
 
 def test_a_batch_reads_the_project_file_in_its_folder(

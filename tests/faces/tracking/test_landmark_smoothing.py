@@ -17,7 +17,7 @@ def shaky_track(count: int, *, fps: float = 25.0, seed: int = 0) -> list[Tracked
     return tracked_frames(points, fps=fps)
 
 
-def points_of(frames: list[TrackedFrame]) -> list[np.ndarray]:
+def landmarks_of(frames: list[TrackedFrame]) -> list[np.ndarray]:
     return [frame.faces[0].landmarks_xy for frame in frames]
 
 
@@ -27,7 +27,7 @@ def test_smoothing_keeps_frames_in_order_and_steadies_landmarks() -> None:
     out = list(smooth_tracks(frames))
 
     assert [frame.frame.index for frame in out] == list(range(60))
-    before, after = (np.stack(points_of(item)).astype(np.float64) for item in (frames, out))
+    before, after = (np.stack(landmarks_of(item)).astype(np.float64) for item in (frames, out))
     assert landmark_jitter_px(after[8:-8]) < landmark_jitter_px(before) / 8
 
 
@@ -44,10 +44,10 @@ def test_smoothing_changes_only_the_smoothed_landmarks() -> None:
 
 def test_a_film_trimmed_beyond_the_window_gives_the_same_landmarks() -> None:
     frames = shaky_track(50)
-    full = points_of(list(smooth_tracks(frames)))
+    full = landmarks_of(list(smooth_tracks(frames)))
 
     for start, end in ((0, 30), (7, 41), (20, 50)):
-        part = points_of(list(smooth_tracks(frames[start:end])))
+        part = landmarks_of(list(smooth_tracks(frames[start:end])))
         left = 0 if start == 0 else 5
         right = 0 if end == 50 else 5
         for index in range(start + left, end - right):
@@ -84,9 +84,9 @@ def test_interpolated_faces_weigh_less_than_detected_ones() -> None:
     detected[6] = replace(frames[6], faces=(wrong,))
     interpolated[6] = replace(frames[6], faces=(replace(wrong, interpolated=True),))
 
-    true = points_of(list(smooth_tracks(frames)))[5]
-    detected_error = np.abs(points_of(list(smooth_tracks(detected)))[5] - true).mean()
-    interpolated_error = np.abs(points_of(list(smooth_tracks(interpolated)))[5] - true).mean()
+    true = landmarks_of(list(smooth_tracks(frames)))[5]
+    detected_error = np.abs(landmarks_of(list(smooth_tracks(detected)))[5] - true).mean()
+    interpolated_error = np.abs(landmarks_of(list(smooth_tracks(interpolated)))[5] - true).mean()
 
     assert interpolated_error < 0.7 * detected_error
 

@@ -14,14 +14,14 @@ EYES_PX = 64.0
 Points = NDArray[np.float64]
 
 
-def moved(path_xy: NDArray[np.float64]) -> Points:
+def face_on_path(path_xy: NDArray[np.float64]) -> Points:
     """Return ``(N, 5, 2)`` points of a face that moves along ``(N, 2)``."""
     return landmarks_at((200.0, 150.0), eyes_px=EYES_PX)[None] + path_xy[:, None]
 
 
 def along_x(times: NDArray[np.float64], path: Callable[[NDArray[np.float64]], object]) -> Points:
     x = np.asarray(path(times), dtype=np.float64) + 0 * times
-    return moved(np.stack([x, 0 * x], axis=1))
+    return face_on_path(np.stack([x, 0 * x], axis=1))
 
 
 def noisy(points: Points, *, sigma_px: float = 1.0, seed: int = 0) -> Points:

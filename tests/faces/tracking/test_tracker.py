@@ -22,13 +22,13 @@ from vidrestore.types import Detection, Frame, RgbView, TrackedFrame
 Script = Mapping[int, Sequence[Detection]]
 
 
-def walking(
+def moving_face(
     index: int, *, start: float = 50.0, speed_px: float = 2.0, y: float = 60.0
 ) -> Detection:
     return face_at((start + speed_px * index, y), eyes_px=20.0)
 
 
-def tracked(
+def run_tracker(
     script: Script,
     count: int = 40,
     *,
@@ -46,29 +46,29 @@ def ids(frames: Iterable[TrackedFrame]) -> list[tuple[int, ...]]:
 
 
 def test_every_frame_is_returned_once_and_in_order() -> None:
-    script = {index: [walking(index)] for index in range(10, 30)}
+    script = {index: [moving_face(index)] for index in range(10, 30)}
 
-    assert [frame.frame.index for frame in tracked(script)] == list(range(40))
+    assert [frame.frame.index for frame in run_tracker(script)] == list(range(40))
 
 
 def test_a_face_keeps_its_track_number_between_detections() -> None:
-    script = {index: [walking(index)] for index in range(60)}
+    script = {index: [moving_face(index)] for index in range(60)}
     detector = ScriptedDetector(script)
 
-    out = tracked(script, 60, detector=detector)
+    out = run_tracker(script, 60, detector=detector)
 
     assert ids(out) == [(1,)] * 60
     assert len(detector.searches) <= 7
     for index, frame in enumerate(out):
         np.testing.assert_allclose(
-            frame.faces[0].landmarks_xy, walking(index).landmarks_xy, atol=1e-4
+            frame.faces[0].landmarks_xy, moving_face(index).landmarks_xy, atol=1e-4
         )
 
 
 def test_a_face_is_tracked_back_to_the_frame_in_which_it_appears() -> None:
-    script = {index: [walking(index)] for index in range(13, 40)}
+    script = {index: [moving_face(index)] for index in range(13, 40)}
 
-    assert ids(tracked(script)) == [()] * 13 + [(1,)] * 27
+    assert ids(run_tracker(script)) == [()] * 13 + [(1,)] * 27
 
 
 def test_a_shot_change_ends_every_track_and_triggers_detection() -> None:
@@ -76,7 +76,7 @@ def test_a_shot_change_ends_every_track_and_triggers_detection() -> None:
     frames = [numbered_frame(index, scene=int(index >= 13)) for index in range(30)]
     detector = ScriptedDetector(script)
 
-    out = tracked(script, detector=detector, frames=frames)
+    out = run_tracker(script, detector=detector, frames=frames)
 
     assert [frame.shot for frame in out] == [0] * 13 + [1] * 17
     assert ids(out) == [(1,)] * 13 + [(2,)] * 17
@@ -84,7 +84,9 @@ def test_a_shot_change_ends_every_track_and_triggers_detection() -> None:
 
 
 def test_tracking_restarted_at_a_shot_matches_tracking_the_full_film() -> None:
-    script = {index: [walking(index % 20), walking(index % 20, y=20.0)] for index in range(60)}
+    script = {
+        index: [moving_face(index % 20), moving_face(index % 20, y=20.0)] for index in range(60)
+    }
     script[31] = []
 
     def frames() -> list[Frame]:
@@ -96,7 +98,7 @@ def test_tracking_restarted_at_a_shot_matches_tracking_the_full_film() -> None:
             for item in frames
         ]
 
-    full = summary(tracked(script, frames=frames()))
+    full = summary(run_tracker(script, frames=frames()))
     for shot, first in ((1, 20), (2, 40)):
         part = track_faces(
             frames()[first - WARM_UP_FRAMES :],
@@ -108,21 +110,21 @@ def test_tracking_restarted_at_a_shot_matches_tracking_the_full_film() -> None:
 
 
 def test_a_short_gap_is_interpolated_and_marked() -> None:
-    script = {index: [walking(index)] for index in range(40) if not 14 <= index < 19}
+    script = {index: [moving_face(index)] for index in range(40) if not 14 <= index < 19}
 
-    out = tracked(script)
+    out = run_tracker(script)
 
     assert ids(out) == [(1,)] * 40
     assert [f.frame.index for f in out if f.faces[0].interpolated] == [14, 15, 16, 17, 18]
     for index in range(14, 19):
-        expected = walking(index).landmarks_xy
+        expected = moving_face(index).landmarks_xy
         np.testing.assert_allclose(out[index].faces[0].landmarks_xy, expected, atol=1e-3)
 
 
 def test_after_a_long_gap_a_face_starts_a_new_track() -> None:
     script = {index: [face_at((80.0, 60.0))] for index in range(60) if not 20 <= index < 40}
 
-    out = ids(tracked(script, 60))
+    out = ids(run_tracker(script, 60))
 
     assert out[:20] == [(1,)] * 20
     assert out[20:40] == [()] * 20
@@ -134,38 +136,38 @@ def test_a_face_detected_only_once_or_twice_is_dropped() -> None:
     glimpse = {index: [face_at((120.0, 60.0), eyes_px=20.0)] for index in (10, 11)}
     script = {index: [*faces, *glimpse.get(index, [])] for index, faces in steady.items()}
 
-    assert ids(tracked(script)) == [(1,)] * 40
+    assert ids(run_tracker(script)) == [(1,)] * 40
 
 
 def test_tracks_with_low_scores_are_dropped() -> None:
     script = {index: [face_at((80.0, 60.0), score=0.6)] for index in range(40)}
 
-    assert ids(tracked(script)) == [()] * 40
+    assert ids(run_tracker(script)) == [()] * 40
 
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_face_detected_throughout_a_short_shot_is_confirmed(count: int) -> None:
     script = {index: [face_at((80.0, 60.0))] for index in range(count)}
 
-    assert ids(tracked(script, count)) == [(1,)] * count
+    assert ids(run_tracker(script, count)) == [(1,)] * count
 
 
 def test_faces_are_tracked_at_one_frame_per_second() -> None:
     script = {index: [face_at((80.0, 60.0))] for index in range(8)}
     frames = [numbered_frame(index, seconds=float(index)) for index in range(8)]
 
-    out = ids(tracked(script, frames=frames))
+    out = ids(run_tracker(script, frames=frames))
 
     assert all(len(faces) == 1 for faces in out)
 
 
 def test_two_faces_that_cross_keep_their_numbers() -> None:
     script = {
-        index: [walking(index, y=40.0), walking(index, start=130.0, speed_px=-2.0, y=85.0)]
+        index: [moving_face(index, y=40.0), moving_face(index, start=130.0, speed_px=-2.0, y=85.0)]
         for index in range(40)
     }
 
-    out = tracked(script)
+    out = run_tracker(script)
 
     assert ids(out) == [(1, 2)] * 40
     first, second = out[0].faces
@@ -175,11 +177,14 @@ def test_two_faces_that_cross_keep_their_numbers() -> None:
 
 def test_two_tracks_of_one_face_are_merged() -> None:
     script = {
-        index: [walking(index, start=30.0), walking(index, start=max(30.0, 110.0 - 3 * index))]
+        index: [
+            moving_face(index, start=30.0),
+            moving_face(index, start=max(30.0, 110.0 - 3 * index)),
+        ]
         for index in range(60)
     }
 
-    out = ids(tracked(script, 60))
+    out = ids(run_tracker(script, 60))
 
     assert max(map(len, out)) == 2
     assert out[-20:] == [out[-1]] * 20
@@ -190,17 +195,17 @@ def test_a_track_that_detection_keeps_missing_ends() -> None:
     script = {index: [face_at((80.0, 60.0))] for index in range(100)}
     detector = ScriptedDetector({0: script[0]}, script)
 
-    out = ids(tracked({}, 100, detector=detector))
+    out = ids(run_tracker({}, 100, detector=detector))
 
     assert out[0] == (1,)
     assert out[-1] == ()
 
 
 def test_a_detector_without_fast_refinement_searches_every_frame() -> None:
-    script = {index: [walking(index)] for index in range(30)}
+    script = {index: [moving_face(index)] for index in range(30)}
     detector = ScriptedDetector(script, has_fast_refine=False)
 
-    out = tracked(script, 30, detector=detector)
+    out = run_tracker(script, 30, detector=detector)
 
     assert sorted(set(detector.searches)) == list(range(30))
     assert detector.refinements == []
@@ -234,7 +239,7 @@ def test_detection_continues_when_timestamps_jump_back() -> None:
     seconds = [index / 25 + (100 if index < 30 else 0) for index in range(60)]
     frames = [numbered_frame(index, seconds=time) for index, time in enumerate(seconds)]
 
-    out = ids(tracked(script, frames=frames))
+    out = ids(run_tracker(script, frames=frames))
 
     assert all(len(faces) == 1 for faces in out)
 
@@ -250,7 +255,7 @@ def test_full_images_are_made_only_for_frames_that_detection_searches() -> None:
     def thumbnail(frame: Frame) -> RgbImage:
         return np.ascontiguousarray(plain_view(frame, 640).rgb_hwc[::2, ::2])
 
-    script = {index: [walking(index)] for index in range(20, 40)}
+    script = {index: [moving_face(index)] for index in range(20, 40)}
     out = list(
         track_faces(frames, detector=ScriptedDetector(script), view=view, thumbnail=thumbnail)
     )
@@ -261,7 +266,7 @@ def test_full_images_are_made_only_for_frames_that_detection_searches() -> None:
 
 
 def test_a_film_without_frames_has_no_tracks() -> None:
-    assert tracked({}, 0) == []
+    assert run_tracker({}, 0) == []
 
 
 @pytest.fixture(scope="module")

@@ -35,7 +35,7 @@ class InterruptError(Exception):
 
 
 @pytest.fixture(autouse=True, scope="module")
-def cheap_restorer() -> Iterator[None]:
+def use_fake_restorer() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(prepared, "load_restorer", load_fake_restorer)
         yield

@@ -29,16 +29,16 @@ def identity(info: VideoInfo, **settings: object) -> dict[str, str]:
     )
 
 
-def changed(one: dict[str, str], other: dict[str, str]) -> set[str]:
+def changed_keys(one: dict[str, str], other: dict[str, str]) -> set[str]:
     return {name for name in one.keys() | other.keys() if one.get(name) != other.get(name)}
 
 
 def test_the_fingerprint_includes_the_network_and_its_output_size(info: VideoInfo) -> None:
     plain, small = identity(info), identity(info, background="compact")
 
-    assert changed(plain, small) == {"--background", "--scale"}
-    assert changed(small, identity(info, background="compact", scale=2)) == {"--scale"}
-    assert changed(small, identity(info, background="realesrgan")) == {"--background"}
+    assert changed_keys(plain, small) == {"--background", "--scale"}
+    assert changed_keys(small, identity(info, background="compact", scale=2)) == {"--scale"}
+    assert changed_keys(small, identity(info, background="realesrgan")) == {"--background"}
 
 
 def test_the_fingerprint_includes_the_gpu_model_and_cudnn_version(info: VideoInfo) -> None:
@@ -50,8 +50,8 @@ def test_the_fingerprint_includes_the_gpu_model_and_cudnn_version(info: VideoInf
         )
         return job_fingerprint(info, settings, JobSettings(), machine)
 
-    assert changed(on("H100, cuDNN 91002"), on("H100, cuDNN 91100")) == {"GPU"}
-    assert changed(on("H100, cuDNN 91002"), on("A100, cuDNN 91002")) == {"GPU"}
+    assert changed_keys(on("H100, cuDNN 91002"), on("H100, cuDNN 91100")) == {"GPU"}
+    assert changed_keys(on("H100, cuDNN 91002"), on("A100, cuDNN 91002")) == {"GPU"}
 
 
 @pytest.mark.parametrize("setting", ["background", "model"])
@@ -63,7 +63,7 @@ def test_replacing_a_weights_file_changes_the_fingerprint(
     before = identity(info, **{setting: value})
     compact_file(tmp_path, 2, seed=1)
 
-    assert changed(before, identity(info, **{setting: value})) == {f"--{setting}"}
+    assert changed_keys(before, identity(info, **{setting: value})) == {f"--{setting}"}
 
 
 @pytest.mark.parametrize("setting", ["background", "model"])
@@ -104,17 +104,17 @@ def test_two_spellings_of_one_weights_path_have_the_same_fingerprint(
 def test_settings_that_resolve_to_equal_values_have_the_same_fingerprint(
     info: VideoInfo, typed: dict[str, object], other: dict[str, object]
 ) -> None:
-    assert changed(identity(info, **typed), identity(info, **other)) == set()
+    assert changed_keys(identity(info, **typed), identity(info, **other)) == set()
 
 
 def test_every_other_setting_changes_the_fingerprint(info: VideoInfo) -> None:
     before = identity(info)
 
-    assert changed(before, identity(info, strength=0.5)) == {"--strength"}
+    assert changed_keys(before, identity(info, strength=0.5)) == {"--strength"}
     own = identity(info, track_strengths=parse_track_strengths("3=0.5"))
-    assert changed(before, own) == {"--track-strength"}
-    assert changed(before, identity(info, crf=17)) == {"--crf"}
-    assert changed(before, identity(info, record=Path("r.jsonl"))) == {"--record"}
+    assert changed_keys(before, own) == {"--track-strength"}
+    assert changed_keys(before, identity(info, crf=17)) == {"--crf"}
+    assert changed_keys(before, identity(info, record=Path("r.jsonl"))) == {"--record"}
 
 
 def test_a_dry_run_does_not_log_the_cost_of_every_sample(

@@ -164,7 +164,7 @@ MATRICES_AND_CURVES = [
 RANGES = [False, True]
 
 
-def calm_frame(pixel_format: PixelFormat, color: ColorTags) -> Frame:
+def midtone_frame(pixel_format: PixelFormat, color: ColorTags) -> Frame:
     """Return a frame of mid-tones in every curve, 30 to 70 cd/m2 in PQ, of little color."""
     frame = random_frame(pixel_format, (48, 64), color=color, smooth=True)
     top = pixel_format.max_value
@@ -217,7 +217,7 @@ def test_a_change_appears_in_every_pixel_format(
     color = tags(*codes, full_range)
     box = (0, 0, 64, 48)
     for pixel_format in PLANAR.values():
-        frame = calm_frame(pixel_format, color)
+        frame = midtone_frame(pixel_format, color)
         slope = np.mgrid[0:48, 0:64][1][:, :, None] / 64
         tint = (1.0, 1.0, 1.0) if pixel_format.model == "gray" else (1.0, -0.5, 0.4)
         change = (0.05 * slope * np.array(tint)).astype(np.float32)

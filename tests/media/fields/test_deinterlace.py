@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.clips import Clip, make_clip
-from support.fields import combing, interlaced_clip, moment_of, moving_picture
+from support.fields import best_matching_instant, combing, interlaced_clip, moving_picture
 from support.frames import random_frame
 
 from vidrestore.errors import MediaError
@@ -27,7 +27,7 @@ VARIABLE_TICKS = (0, 3, 4, 10, 11, 12, 20, 21, 30, 31, 32, 40)
 
 
 @contextmanager
-def opened(
+def open_deinterlaced(
     path: Path,
     *,
     twice: bool,
@@ -53,7 +53,7 @@ def test_at_frame_rate_each_output_frame_shows_the_first_field_at_its_timestamp(
 ) -> None:
     path = interlaced_clip(tmp_path / "film.mkv", order=order)
 
-    with opened(path, twice=False) as (film, source):
+    with open_deinterlaced(path, twice=False) as (film, source):
         before, after = list(source), list(film)
 
     assert [frame.index for frame in after] == list(range(FRAMES))
@@ -62,7 +62,9 @@ def test_at_frame_rate_each_output_frame_shows_the_first_field_at_its_timestamp(
     ]
     assert film.info.field_order == "progressive"
     moments = range(2 * FRAMES)
-    assert [moment_of(frame.planes[0], SIZE_HW, moments) for frame in after] == [*moments[::2]]
+    assert [best_matching_instant(frame.planes[0], SIZE_HW, moments) for frame in after] == [
+        *moments[::2]
+    ]
     for old, new in zip(before, after, strict=True):
         assert not new.interlaced
         assert combing(old.planes[0]) > 5
@@ -75,11 +77,13 @@ def test_at_field_rate_each_field_becomes_a_frame_and_keeps_its_rows(
 ) -> None:
     path = interlaced_clip(tmp_path / "film.mkv", order=order)
 
-    with opened(path, twice=True) as (film, source):
+    with open_deinterlaced(path, twice=True) as (film, source):
         before, after = list(source), list(film)
 
     moments = range(2 * FRAMES)
-    assert [moment_of(frame.planes[0], SIZE_HW, moments) for frame in after] == [*moments]
+    assert [best_matching_instant(frame.planes[0], SIZE_HW, moments) for frame in after] == [
+        *moments
+    ]
     assert (source.info.average_rate, film.info.average_rate) == (25, 50)
     for number, frame in enumerate(after):
         assert frame.index == number
@@ -97,7 +101,7 @@ def test_field_rate_times_halve_variable_frame_times_exactly(tmp_path: Path) -> 
         last_duration_ticks=5,
     )
 
-    with opened(path, twice=True) as (film, source):
+    with open_deinterlaced(path, twice=True) as (film, source):
         before, after = list(source), list(film)
 
     assert film.info.time_base == source.info.time_base / 2
@@ -206,13 +210,15 @@ def test_frames_without_field_flags_are_deinterlaced_only_on_request(tmp_path: P
     path = interlaced_clip(tmp_path / "film.mkv", order="bff", flagged=False)
 
     rule = FieldRule(every_frame=True, top_first=False)
-    with opened(path, twice=True, rule=rule) as (film, _):
+    with open_deinterlaced(path, twice=True, rule=rule) as (film, _):
         after = list(film)
-    with opened(path, twice=True) as (film, source):
+    with open_deinterlaced(path, twice=True) as (film, source):
         untouched = list(zip(list(source), list(film), strict=True))
 
     moments = range(2 * FRAMES)
-    assert [moment_of(frame.planes[0], SIZE_HW, moments) for frame in after] == [*moments]
+    assert [best_matching_instant(frame.planes[0], SIZE_HW, moments) for frame in after] == [
+        *moments
+    ]
     assert all(old.planes[0].tobytes() == new.planes[0].tobytes() for old, new in untouched)
 
 
@@ -224,9 +230,9 @@ def test_starting_at_any_frame_gives_the_same_frames(
     monkeypatch.setattr(deinterlace_module, "_SEEK_POINT_INTERVAL_FRAMES", 4)
     path = interlaced_clip(tmp_path / "film.mkv", ticks=VARIABLE_TICKS)
 
-    with opened(path, twice=twice) as (film, _):
+    with open_deinterlaced(path, twice=twice) as (film, _):
         full = list(film)
-    with opened(path, twice=twice) as (film, _):
+    with open_deinterlaced(path, twice=twice) as (film, _):
         if passed_before:
             list(film)
         for index in (0, 1, 5, 9, len(full) - 1):
@@ -240,7 +246,7 @@ def test_starting_at_any_frame_gives_the_same_frames(
 def test_a_time_range_gives_only_its_frames(tmp_path: Path) -> None:
     path = interlaced_clip(tmp_path / "film.mkv")
     start, end = Fraction(4, 25), Fraction(8, 25)
-    with opened(path, twice=True, start_seconds=start, end_seconds=end) as (film, _):
+    with open_deinterlaced(path, twice=True, start_seconds=start, end_seconds=end) as (film, _):
         assert [frame.timestamp.seconds for frame in film] == [
             Fraction(index, 50) for index in range(8, 16)
         ]
@@ -254,5 +260,5 @@ def test_frames_too_small_for_the_filter_are_refused() -> None:
 
 def test_deinterlacing_a_progressive_film_changes_nothing(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "film.mkv", Clip(picture=moving_picture))
-    with opened(path, twice=False) as (film, source):
+    with open_deinterlaced(path, twice=False) as (film, source):
         assert all(same(*pair) for pair in zip(list(film), list(source), strict=True))

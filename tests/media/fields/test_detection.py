@@ -19,7 +19,7 @@ from vidrestore.media.fields.detection import FieldDetection, detect_fields
 COUNT = 25
 
 
-def seen(path: Path) -> FieldDetection:
+def detect(path: Path) -> FieldDetection:
     return detect_fields(probe(path))
 
 
@@ -32,7 +32,7 @@ def test_the_field_order_is_detected_with_and_without_flags(
         tmp_path / "film.mkv", order=order, flagged=flagged, ticks=tuple(range(COUNT))
     )
 
-    result = seen(path)
+    result = detect(path)
 
     assert result.order == message
     assert (result.frames, result.flagged) == (COUNT, COUNT if flagged else 0)
@@ -54,7 +54,7 @@ def test_fields_are_detected_after_lossy_codecs_of_ten_and_eight_bits(
     path = tmp_path / f"film{suffix}"
     run_ffmpeg("-i", plain, "-c:v", codec, *arguments, path)
 
-    result = seen(path)
+    result = detect(path)
 
     assert (result.order, result.flagged) == ("top first", result.frames)
 
@@ -64,12 +64,12 @@ def test_fields_are_detected_in_every_pixel_format(tmp_path: Path, pixel_format:
     path = interlaced_clip(
         tmp_path / "film.mkv", ticks=tuple(range(COUNT)), pixel_format=pixel_format
     )
-    assert seen(path).order == "top first"
+    assert detect(path).order == "top first"
 
 
 def test_a_progressive_film_is_detected_as_progressive(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "film.mkv", Clip(ticks=tuple(range(COUNT)), picture=moving_picture))
-    result = seen(path)
+    result = detect(path)
     assert (result.order, result.flagged, result.pulldown) == ("progressive", 0, False)
     assert result.progressive >= COUNT - 1
 
@@ -79,7 +79,7 @@ def test_the_field_order_of_a_still_scene_is_unknown(tmp_path: Path) -> None:
         tmp_path / "film.mkv",
         Clip(ticks=tuple(range(COUNT)), picture=lambda _, size_hw: moving_picture(0, size_hw)),
     )
-    assert seen(path).order == "unknown"
+    assert detect(path).order == "unknown"
 
 
 def test_a_film_is_interlaced_if_one_sample_of_it_is(tmp_path: Path) -> None:
@@ -88,14 +88,14 @@ def test_a_film_is_interlaced_if_one_sample_of_it_is(tmp_path: Path) -> None:
 
     path = make_clip(tmp_path / "film.mkv", Clip(ticks=tuple(range(150)), picture=picture))
 
-    result = seen(path)
+    result = detect(path)
 
     assert result.order == "top first"
     assert result.frames == 3 * COUNT
     assert result.progressive > result.top_first
 
 
-def decided(result: FieldDetection) -> tuple[str, bool]:
+def order_and_pulldown(result: FieldDetection) -> tuple[str, bool]:
     return result.order, result.pulldown
 
 
@@ -113,10 +113,12 @@ def test_early_termination_reads_fewer_frames_and_gives_the_same_decision(
     telecined = telecined_clip(tmp_path / "telecined.mkv", COUNT)
 
     for path in (plain, still, combed, telecined):
-        assert decided(detect_fields(probe(path), until_clear=True)) == decided(seen(path))
+        assert order_and_pulldown(
+            detect_fields(probe(path), until_clear=True)
+        ) == order_and_pulldown(detect(path))
     assert detect_fields(probe(plain), until_clear=True).frames < COUNT
     for path in (still, combed, telecined):
-        assert detect_fields(probe(path), until_clear=True) == seen(path)
+        assert detect_fields(probe(path), until_clear=True) == detect(path)
 
 
 def test_early_termination_does_not_miss_fields_late_in_a_sample(
@@ -127,8 +129,8 @@ def test_early_termination_does_not_miss_fields_late_in_a_sample(
 
     path = make_clip(tmp_path / "film.mkv", Clip(ticks=tuple(range(COUNT)), picture=picture))
 
-    assert seen(path).order == "top first"
-    assert detect_fields(probe(path), until_clear=True) == seen(path)
+    assert detect(path).order == "top first"
+    assert detect_fields(probe(path), until_clear=True) == detect(path)
 
 
 def test_sample_positions_with_the_same_key_frame_are_read_once(tmp_path: Path) -> None:
@@ -137,14 +139,14 @@ def test_sample_positions_with_the_same_key_frame_are_read_once(tmp_path: Path) 
     for path, between in ((few, "1000"), (many, "5")):
         run_ffmpeg("-i", plain, "-c:v", "libx264", "-g", between, path)
 
-    assert (seen(few).frames, seen(many).frames) == (COUNT, 2 * COUNT + 20)
+    assert (detect(few).frames, detect(many).frames) == (COUNT, 2 * COUNT + 20)
 
 
 @pytest.mark.parametrize("flagged", [True, False])
 def test_pulldown_is_detected_by_its_cadence(tmp_path: Path, flagged: bool) -> None:
     path = telecined_clip(tmp_path / "film.mkv", COUNT, flagged=flagged)
 
-    result = seen(path)
+    result = detect(path)
 
     assert result.pulldown
     assert result.order == "top first"
@@ -161,7 +163,7 @@ def test_the_first_timestamp_of_a_broadcast_stream_does_not_shift_the_samples(
         "-i", plain, "-c:v", "mpeg2video", *flags, "-output_ts_offset", "50000", path
     )  # fmt: skip
 
-    result = seen(path)
+    result = detect(path)
 
     assert probe(path).origin_seconds > Fraction(49_000)
     assert (result.order, result.frames) == ("top first", 3 * COUNT)
@@ -190,7 +192,7 @@ def test_differing_rows_without_motion_are_not_fields(tmp_path: Path) -> None:
         picture=fading_picture,
     )
 
-    assert seen(make_clip(tmp_path / "film.mkv", clip)).order == "unknown"
+    assert detect(make_clip(tmp_path / "film.mkv", clip)).order == "unknown"
 
 
 def test_fields_are_detected_from_the_first_frames_of_a_pipe(tmp_path: Path) -> None:
@@ -198,4 +200,4 @@ def test_fields_are_detected_from_the_first_frames_of_a_pipe(tmp_path: Path) -> 
     with open_source(path) as source:
         head = list(source)
 
-    assert detect_fields(probe(path), head=head) == seen(path)
+    assert detect_fields(probe(path), head=head) == detect(path)

@@ -7,9 +7,9 @@ import pytest
 from support.clips import Clip, make_clip
 from support.fields import (
     NTSC,
+    best_matching_instant,
     combing,
     interlaced_picture,
-    moment_of,
     moving_picture,
     pulldown_fields,
     telecined_clip,
@@ -149,4 +149,4 @@ def test_pulldown_is_removed_from_every_frame_of_a_long_film(tmp_path: Path) -> 
     assert len(frames) == 184 == moments[-1] + 1
     for number in (0, 99, 160, 170, 183):
         near = range(max(0, number - 3), number + 4)
-        assert moment_of(frames[number].planes[0], (32, 64), near) == number
+        assert best_matching_instant(frames[number].planes[0], (32, 64), near) == number

@@ -20,7 +20,7 @@ HW = (40, 37)
 KINDS = [(NONE, 0), (RLE, 0), (ZIPS, 0), (ZIP, 0), (ZIP, -7)]
 
 
-def light(name: str, dtype: type = np.float16, hw: tuple[int, int] = HW) -> np.ndarray:
+def light_values(name: str, dtype: type = np.float16, hw: tuple[int, int] = HW) -> np.ndarray:
     """Return light from far below black to far above white, smooth enough to compress."""
     y, x = np.mgrid[0 : hw[0], 0 : hw[1]]
     slope = (np.round(np.sin(x // 6 + ord(name)) * 8) * (y // 4) / 4).astype(dtype)
@@ -29,10 +29,10 @@ def light(name: str, dtype: type = np.float16, hw: tuple[int, int] = HW) -> np.n
 
 
 def channels(names: str = "RGB", dtype: type = np.float16) -> dict[str, np.ndarray]:
-    return {name: light(name, dtype) for name in names}
+    return {name: light_values(name, dtype) for name in names}
 
 
-def written(folder: Path, data: bytes) -> Path:
+def write_exr(folder: Path, data: bytes) -> Path:
     path = folder / "a.exr"
     path.write_bytes(data)
     return path
@@ -44,7 +44,7 @@ def chunk_places(data: bytes) -> tuple[int, int]:
     return next(pair for index, pair in enumerate(places) if pair[0] == index + 16)
 
 
-def stored(data: bytes, name: str) -> np.ndarray:
+def decoded_by_ffmpeg(data: bytes, name: str) -> np.ndarray:
     """Return a channel as FFmpeg decodes it, in the file's own type."""
     decoder = av.CodecContext.create("exr", "r")
     (frame,) = [*decoder.decode(av.Packet(data)), *decoder.decode(None)]
@@ -61,14 +61,14 @@ def test_every_half_float_is_read_exactly(
 ) -> None:
     data = make_exr(channels(names), compression=compression, first_line=first_line)
 
-    picture = read_exr(written(tmp_path, data))
+    picture = read_exr(write_exr(tmp_path, data))
 
     order = {"RGB": "GBR", "ABGR": "GBRA", "Y": "Y"}[names]
     for plane, name in zip(picture.planes, order, strict=True):
         result = half_floats(plane).view(np.uint16)
-        assert np.array_equal(result, light(name).view(np.uint16))
+        assert np.array_equal(result, light_values(name).view(np.uint16))
     assert picture.color.transfer == HALF_FLOAT
-    assert replace_exr_samples(written(tmp_path, data), picture.planes) == data
+    assert replace_exr_samples(write_exr(tmp_path, data), picture.planes) == data
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
@@ -77,21 +77,23 @@ def test_unchanged_samples_keep_every_bit_and_ffmpeg_reads_changed_ones(
     tmp_path: Path, compression: int, dtype: type
 ) -> None:
     data = make_exr(channels("RGB", dtype), compression=compression)
-    picture = read_exr(written(tmp_path, data))
+    picture = read_exr(write_exr(tmp_path, data))
     planes = tuple(plane.copy() for plane in picture.planes)
     planes[0][5:9, 3:20] += 50
 
-    changed = replace_exr_samples(written(tmp_path, data), planes)
+    changed = replace_exr_samples(write_exr(tmp_path, data), planes)
 
-    green = stored(changed, "G")
+    green = decoded_by_ffmpeg(changed, "G")
     inside = np.zeros(HW, dtype=bool)
     inside[5:9, 3:20] = True
     bits = np.uint16 if dtype == np.float16 else np.uint32
-    assert np.array_equal(green.view(bits)[~inside], light("G", dtype).view(bits)[~inside])
+    assert np.array_equal(green.view(bits)[~inside], light_values("G", dtype).view(bits)[~inside])
     assert np.array_equal(half_codes(green.astype(np.float16))[inside], planes[0][inside])
     for name in "BR":
-        assert np.array_equal(stored(changed, name).view(bits), light(name, dtype).view(bits))
-    for plane, expected in zip(read_exr(written(tmp_path, changed)).planes, planes, strict=True):
+        assert np.array_equal(
+            decoded_by_ffmpeg(changed, name).view(bits), light_values(name, dtype).view(bits)
+        )
+    for plane, expected in zip(read_exr(write_exr(tmp_path, changed)).planes, planes, strict=True):
         assert np.array_equal(plane, expected)
     assert changed[: data.index(b"timeCode")] == data[: data.index(b"timeCode")]
 
@@ -99,9 +101,9 @@ def test_unchanged_samples_keep_every_bit_and_ffmpeg_reads_changed_ones(
 def test_changed_float32_samples_keep_their_precision(tmp_path: Path) -> None:
     fine = {name: np.full(HW, 0.5 + 1e-5, np.float32) for name in "RGB"}
     data = make_exr(fine, compression=NONE)
-    planes = tuple(plane + 3 for plane in read_exr(written(tmp_path, data)).planes)
+    planes = tuple(plane + 3 for plane in read_exr(write_exr(tmp_path, data)).planes)
 
-    green = stored(replace_exr_samples(written(tmp_path, data), planes), "G")
+    green = decoded_by_ffmpeg(replace_exr_samples(write_exr(tmp_path, data), planes), "G")
 
     # Three steps of half floats there are 3/2048.
     assert np.allclose(green, 0.5 + 1e-5 + 3 / 2048, rtol=0, atol=1e-8)
@@ -109,16 +111,16 @@ def test_changed_float32_samples_keep_their_precision(tmp_path: Path) -> None:
 
 def test_other_channels_are_copied(tmp_path: Path) -> None:
     depth = np.arange(HW[0] * HW[1], dtype=np.uint32).reshape(HW)
-    data = make_exr({**channels(), "Z": light("Z", np.float32), "id": depth})
-    planes = tuple(plane.copy() for plane in read_exr(written(tmp_path, data)).planes)
+    data = make_exr({**channels(), "Z": light_values("Z", np.float32), "id": depth})
+    planes = tuple(plane.copy() for plane in read_exr(write_exr(tmp_path, data)).planes)
     planes[1][:] += 1
 
-    changed = replace_exr_samples(written(tmp_path, data), planes)
+    changed = replace_exr_samples(write_exr(tmp_path, data), planes)
 
     back = make_exr(
         {
-            "R": light("R"), "G": light("G"), "B": half_floats(planes[1]),
-            "Z": light("Z", np.float32), "id": depth,
+            "R": light_values("R"), "G": light_values("G"), "B": half_floats(planes[1]),
+            "Z": light_values("Z", np.float32), "id": depth,
         }
     )  # fmt: skip
     assert changed == back
@@ -126,9 +128,11 @@ def test_other_channels_are_copied(tmp_path: Path) -> None:
 
 def test_lines_stored_from_bottom_to_top_are_read_and_kept(tmp_path: Path) -> None:
     data = make_exr(channels(), falling=True)
-    assert np.array_equal(read_exr(written(tmp_path, data)).planes[0], half_codes(light("G")))
+    assert np.array_equal(
+        read_exr(write_exr(tmp_path, data)).planes[0], half_codes(light_values("G"))
+    )
     assert (
-        replace_exr_samples(written(tmp_path, data), read_exr(written(tmp_path, data)).planes)
+        replace_exr_samples(write_exr(tmp_path, data), read_exr(write_exr(tmp_path, data)).planes)
         == data
     )
 
@@ -137,39 +141,42 @@ def test_piz_is_read_and_changed_blocks_are_stored_uncompressed(tmp_path: Path) 
     # Written by the OpenEXR library, version 3.4.
     data = (GOLDEN / "exr_piz_half.exr").read_bytes()
     y, x = np.mgrid[0:40, 0:48]
-    picture = read_exr(written(tmp_path, data))
+    picture = read_exr(write_exr(tmp_path, data))
     for plane, shift in zip(picture.planes, (1, 2, 0), strict=True):
         expected = ((x // 8 + y // 8 + shift) % 4) * 1.75 - 0.5
         assert np.array_equal(half_floats(plane), expected.astype(np.float16))
     planes = tuple(plane.copy() for plane in picture.planes)
     planes[2][35, 7] += 100
 
-    changed = replace_exr_samples(written(tmp_path, data), planes)
+    changed = replace_exr_samples(write_exr(tmp_path, data), planes)
 
     # The chunk of the first 32 lines is the library's own.
     first, second = chunk_places(data)
     assert chunk_places(changed) == (first, second)
     assert changed[:second] == data[:second]
-    for plane, expected in zip(read_exr(written(tmp_path, changed)).planes, planes, strict=True):
+    for plane, expected in zip(read_exr(write_exr(tmp_path, changed)).planes, planes, strict=True):
         assert np.array_equal(plane, expected)
-    assert np.array_equal(half_codes(stored(changed, "R").copy()), planes[2])
+    assert np.array_equal(half_codes(decoded_by_ffmpeg(changed, "R").copy()), planes[2])
 
 
 def test_the_header_gives_time_code_reel_and_primaries(tmp_path: Path) -> None:
-    picture = read_exr(written(tmp_path, make_exr(channels(), wide_primaries=True)))
+    picture = read_exr(write_exr(tmp_path, make_exr(channels(), wide_primaries=True)))
     assert picture.metadata["timecode"] == "01:02:03:12"
     assert picture.metadata["reel_name"] == "REEL_A007"
     assert picture.metadata["owner"] == "An Archive"
     assert picture.metadata["frame_rate"] == "18/1"
     assert picture.color.primaries == 9
-    assert read_exr(written(tmp_path, make_exr(channels()))).color.primaries == 1
+    assert read_exr(write_exr(tmp_path, make_exr(channels()))).color.primaries == 1
 
 
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (make_exr({"R": light("R"), "G": light("G")}), "channels are G, R; it needs R, G and B"),
-        (make_exr({**channels(), "B": light("B", np.float32)}), "all half or all float"),
+        (
+            make_exr({"R": light_values("R"), "G": light_values("G")}),
+            "channels are G, R; it needs R, G and B",
+        ),
+        (make_exr({**channels(), "B": light_values("B", np.float32)}), "all half or all float"),
         (make_exr(channels()).replace(b"\2\0\0\0", b"\2\2\0\0", 1), "tiled, deep and multi-part"),
         (make_exr(channels(), compression=ZIP)[:-30], "damaged EXR"),
         (make_exr(channels())[:60], "damaged EXR"),
@@ -179,7 +186,7 @@ def test_unsupported_files_are_refused_in_one_line(
     tmp_path: Path, data: bytes, message: str
 ) -> None:
     with pytest.raises(ImageFileError, match=message):
-        read_exr(written(tmp_path, data))
+        read_exr(write_exr(tmp_path, data))
 
 
 def make_sequence(folder: Path) -> list[Path]:
@@ -215,7 +222,7 @@ def test_float_samples_are_not_silently_written_to_formats_of_less_precision(
 @pytest.mark.parametrize("compression", ["dwaa:45", "dwab:45", "b44", "pxr24"])
 def test_lossy_compressions_keep_unchanged_samples(tmp_path: Path, compression: str) -> None:
     image = OpenImageIO.ImageBuf(
-        np.stack([light(name, hw=(300, 40))[:, :] for name in "RGB"], axis=2).clip(-60, 60)
+        np.stack([light_values(name, hw=(300, 40))[:, :] for name in "RGB"], axis=2).clip(-60, 60)
     )
     image.specmod().attribute("compression", compression)
     assert image.write(str(tmp_path / "b.exr"), "half")
@@ -223,7 +230,7 @@ def test_lossy_compressions_keep_unchanged_samples(tmp_path: Path, compression: 
     planes = tuple(plane.copy() for plane in before.planes)
     planes[0][5, 7] += 100
 
-    changed = written(tmp_path, replace_exr_samples(tmp_path / "b.exr", planes))
+    changed = write_exr(tmp_path, replace_exr_samples(tmp_path / "b.exr", planes))
 
     for plane, expected in zip(read_exr(changed).planes, planes, strict=True):
         assert np.array_equal(plane, expected)

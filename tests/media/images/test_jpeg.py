@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from support.icc import LIGHTNESS, gray_of, make_cmyk_profile
+from support.icc import LIGHTNESS, make_cmyk_profile, srgb_of_lightness
 from support.video_copies import copy_video
 
 from vidrestore.media import probe
@@ -80,7 +80,9 @@ def test_cmyk_is_converted_to_srgb_by_its_profile(tmp_path: Path, suffix: str) -
 
     for plane in image.planes:
         for ink, number in INKS.items():
-            assert plane[8, 16 * number + 8] == pytest.approx(gray_of(LIGHTNESS[ink]), abs=3)
+            assert plane[8, 16 * number + 8] == pytest.approx(
+                srgb_of_lightness(LIGHTNESS[ink]), abs=3
+            )
     assert image.pixel_format == PLANAR["gbrp"]
     assert replace_samples(path, image.pixel_format, image.planes) == path.read_bytes()
 

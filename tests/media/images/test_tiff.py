@@ -132,7 +132,7 @@ def _directory(tags: dict, order: str, at: int) -> bytes:
     return struct.pack(order + "H", len(tags)) + entries + bytes(4) + beside
 
 
-def written(folder: Path, data: bytes) -> Path:
+def write_tiff(folder: Path, data: bytes) -> Path:
     path = folder / "a.tif"
     path.write_bytes(data)
     return path
@@ -166,7 +166,7 @@ def test_only_changed_strips_are_written_and_every_tag_is_kept(
 ) -> None:
     cube = noise(channels, dtype)
     data = make_tiff(cube, order=order, **layout)
-    picture = read_image(written(tmp_path, data))
+    picture = read_image(write_tiff(tmp_path, data))
     planes = tuple(plane.copy() for plane in picture.planes)
     inverted = 85 ^ planes[0][3:9, 5:30]
     for plane in planes[: 3 if channels > 1 else 1]:
@@ -176,7 +176,9 @@ def test_only_changed_strips_are_written_and_every_tag_is_kept(
 
     assert changed is not None
     assert np.array_equal(picture.planes[-1], cube[:, :, {3: 0}.get(channels, -1)])
-    for plane, expected in zip(read_image(written(tmp_path, changed)).planes, planes, strict=True):
+    for plane, expected in zip(
+        read_image(write_tiff(tmp_path, changed)).planes, planes, strict=True
+    ):
         assert np.array_equal(plane, expected)
     assert NOTE in changed
     assert PRIVATE in changed
@@ -193,7 +195,7 @@ def test_only_changed_strips_are_written_and_every_tag_is_kept(
 
 def test_unchanged_strips_keep_their_bytes(tmp_path: Path) -> None:
     data = make_tiff(noise(3, np.uint16), compression=LZW, predictor=2)
-    picture = read_image(written(tmp_path, data))
+    picture = read_image(write_tiff(tmp_path, data))
     planes = tuple(plane.copy() for plane in picture.planes)
     planes[0][20, 20] ^= 1
 
@@ -219,16 +221,16 @@ def test_an_unchanged_tiff_sequence_keeps_every_byte(tmp_path: Path) -> None:
 def test_white_is_zero_tiffs_are_read_and_stay_white_is_zero(tmp_path: Path) -> None:
     cube = noise(1, np.uint8)
     data = make_tiff(cube, photometric=0)
-    picture = read_image(written(tmp_path, data))
+    picture = read_image(write_tiff(tmp_path, data))
 
     assert np.array_equal(picture.planes[0], 255 - cube[:, :, 0])
     changed = replace_samples(tmp_path / "a.tif", picture.pixel_format, (cube[:, :, 0],))
     assert changed is not None
-    assert np.array_equal(read_image(written(tmp_path, changed)).planes[0], cube[:, :, 0])
+    assert np.array_equal(read_image(write_tiff(tmp_path, changed)).planes[0], cube[:, :, 0])
 
 
 def test_the_orientation_is_read(tmp_path: Path) -> None:
-    path = written(tmp_path, make_tiff(noise(1, np.uint8), orientation=6))
+    path = write_tiff(tmp_path, make_tiff(noise(1, np.uint8), orientation=6))
     assert read_image(path).orientation == Orientation(quarter_turns=1)
 
 
@@ -260,7 +262,7 @@ def test_a_truncated_strip_is_an_error(tmp_path: Path, compression: int) -> None
     data = make_tiff(noise(1, np.uint8), compression=compression, strip_bytes=30)
 
     with pytest.raises(ImageFileError, match="damaged"):
-        read_image(written(tmp_path, data))
+        read_image(write_tiff(tmp_path, data))
     with pytest.raises(ImageFileError, match="damaged"):
         replace_samples(tmp_path / "a.tif", PLANAR["gray"], (noise(1, np.uint8)[:, :, 0],))
 
@@ -278,7 +280,7 @@ def test_other_color_models_are_refused_by_name(
 ) -> None:
     data = make_tiff(noise(channels, np.uint8), photometric=photometric)
     with pytest.raises(ImageFileError, match=message):
-        read_image(written(tmp_path, data))
+        read_image(write_tiff(tmp_path, data))
 
 
 @pytest.mark.parametrize(("code", "dtype"), [(2, np.int16), (3, np.float32), (1, np.uint32)])
@@ -286,7 +288,7 @@ def test_other_sample_types_are_refused_by_name(tmp_path: Path, code: int, dtype
     samples = noise(3, np.uint16).astype(dtype).view(f"u{np.dtype(dtype).itemsize}")
     data = make_tiff(samples, extra_tags={339: ("H", (code,) * 3)})
     with pytest.raises(ImageFileError, match=f"R, G, B of {np.dtype(dtype).name}; convert it"):
-        read_image(written(tmp_path, data))
+        read_image(write_tiff(tmp_path, data))
 
 
 def test_ycbcr_is_converted_to_rgb(tmp_path: Path) -> None:
@@ -294,7 +296,7 @@ def test_ycbcr_is_converted_to_rgb(tmp_path: Path) -> None:
     ycbcr = cv2.cvtColor(rgb, cv2.COLOR_RGB2YCrCb)[:, :, [0, 2, 1]]
     data = make_tiff(ycbcr, photometric=YCBCR, extra_tags={530: ("H", (1, 1))})
 
-    green, blue, red = read_image(written(tmp_path, data)).planes
+    green, blue, red = read_image(write_tiff(tmp_path, data)).planes
 
     assert np.abs(np.stack([red, green, blue], axis=2).astype(int) - rgb).max() <= 3
 
@@ -307,6 +309,6 @@ def test_a_palette_is_expanded_to_its_exact_colors(tmp_path: Path) -> None:
     table = tuple(int(value) * 256 for value in colors.T.ravel())
     data = make_tiff(index, photometric=PALETTE, extra_tags={320: ("H", table)})
 
-    green, blue, red = read_image(written(tmp_path, data)).planes
+    green, blue, red = read_image(write_tiff(tmp_path, data)).planes
 
     assert np.array_equal(np.stack([red, green, blue], axis=2), colors[index[:, :, 0]])

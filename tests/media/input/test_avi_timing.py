@@ -82,7 +82,7 @@ def test_avi_with_a_fine_time_base_gives_its_last_frame_one_frame_of_duration(
     assert last.duration_ticks * last.timestamp.time_base * 25 == 1
 
 
-def packed(path: Path, packets: Sequence[bytes], template: Path) -> None:
+def write_avi(path: Path, packets: Sequence[bytes], template: Path) -> None:
     """Write packets into AVI, one after the other."""
     with av.open(str(template)) as source, av.open(str(path), "w") as container:
         stream = container.add_stream_from_template(source.streams.video[0])
@@ -113,7 +113,7 @@ def test_frames_of_a_packed_bitstream_have_one_timestamp_each(tmp_path: Path) ->
     for index in (1, 4, 7):
         packets += [coded[index] + coded[index + 1], coded[index + 2], NOT_CODED]
     path = tmp_path / "film.avi"
-    packed(path, packets, plain)
+    write_avi(path, packets, plain)
 
     with open_source(path) as source:
         frames = list(source)
@@ -131,7 +131,7 @@ def test_an_empty_avi_frame_extends_the_previous_one(tmp_path: Path) -> None:
     with av.open(str(plain)) as container:
         coded = [bytes(packet) for packet in container.demux(video=0) if packet.size]
     path = tmp_path / "film.avi"
-    packed(path, [*coded[:3], NOT_CODED, *coded[3:]], plain)
+    write_avi(path, [*coded[:3], NOT_CODED, *coded[3:]], plain)
 
     frames = frames_of(path)
 

@@ -36,7 +36,7 @@ def refused_films(folder: Path) -> list[Path]:
     return [folder / name for name in (*films, "font.mkv")]
 
 
-def opened(film: Path, target: Path, codec: CodecName, *, drop: bool = False) -> None:
+def open_for(film: Path, target: Path, codec: CodecName, *, drop: bool = False) -> None:
     """Open an output, as a run does before its first frame."""
     with open_source(film) as source:
         open_muxer(
@@ -60,7 +60,7 @@ def test_the_advice_in_every_refusal_works_when_followed(tmp_path: Path) -> None
             for codec in CODECS:
                 target = folder / f"out{suffix}"
                 try:
-                    opened(film, target, codec)
+                    open_for(film, target, codec)
                 except UnsupportedStreamError as refusal:
                     refusals += 1
                     for way in str(refusal).rpartition("; use ")[2].split(" or "):
@@ -69,7 +69,7 @@ def test_the_advice_in_every_refusal_works_when_followed(tmp_path: Path) -> None
                         for word in words:
                             named[word] = "" if word == "--drop-unsupported" else next(words)
                         assert named, way
-                        opened(
+                        open_for(
                             film,
                             folder / named.get("-o", target.name),
                             cast(CodecName, named.get("--codec", codec)),

@@ -22,7 +22,7 @@ PLAIN = Clip(
 )
 
 
-def written(source: Path, target: Path, codec: str, bounds: list[int]) -> Path:
+def write_in_segments(source: Path, target: Path, codec: str, bounds: list[int]) -> Path:
     """Write a video in segments that begin at ``bounds``."""
     with (
         open_source(source) as film,
@@ -58,7 +58,7 @@ CASES = [
 @pytest.mark.parametrize(("codec", "suffix"), CASES)
 def test_segments_are_joined_without_a_seam(tmp_path: Path, codec: str, suffix: str) -> None:
     source = make_clip(tmp_path / "film.mkv", PLAIN)
-    target = written(source, tmp_path / f"out{suffix}", codec, [0, 7, 8, 21])
+    target = write_in_segments(source, tmp_path / f"out{suffix}", codec, [0, 7, 8, 21])
     with open_source(source) as film, open_source(target) as result:
         before, after = list(film), list(result)
         assert result.damaged_packets == 0
@@ -85,7 +85,7 @@ def test_a_variable_frame_rate_survives_the_assembly(tmp_path: Path, codec: str)
         container_options={"video_track_timescale": "12800"},
     )
     source = make_clip(tmp_path / "film.mp4", clip)
-    target = written(source, tmp_path / "out.mp4", codec, [0, 11, 20])
+    target = write_in_segments(source, tmp_path / "out.mp4", codec, [0, 11, 20])
     with open_source(source) as film, open_source(target) as result:
         before, after = list(film), list(result)
     assert [f.timestamp for f in after] == [f.timestamp for f in before]
@@ -113,7 +113,7 @@ def test_a_truncated_segment_is_refused(tmp_path: Path) -> None:
 
 def test_a_packet_index_is_read_back_unchanged(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "film.mkv", PLAIN)
-    written(source, tmp_path / "out.mkv", "h264", [0, 15])
+    write_in_segments(source, tmp_path / "out.mkv", "h264", [0, 15])
     text = index_path_of(tmp_path / "out-1.segment").read_text()
     index = SegmentIndex.from_json(text)
     assert index.to_json() == text

@@ -31,13 +31,15 @@ def read_fd(monkeypatch: pytest.MonkeyPatch) -> Generator[int]:
     os.close(read_fd)
 
 
-def film_of(path: Path) -> tuple[VideoInfo, list[Frame]]:
+def info_and_frames(path: Path) -> tuple[VideoInfo, list[Frame]]:
     with open_source(path) as source:
         return source.info, list(source)
 
 
 def test_a_writer_without_a_reader_can_be_closed(tmp_path: Path, read_fd: int) -> None:
-    info, frames = film_of(make_clip(tmp_path / "film.mkv", Clip(size_hw=(720, 1280), ticks=[0])))
+    info, frames = info_and_frames(
+        make_clip(tmp_path / "film.mkv", Clip(size_hw=(720, 1280), ticks=[0]))
+    )
 
     with open_output(STDOUT, info=info, source_path=None) as output:
         writer = output.open_segment(tmp_path / "000000.film")
@@ -48,7 +50,7 @@ def test_a_writer_without_a_reader_can_be_closed(tmp_path: Path, read_fd: int) -
 
 
 def test_a_closed_pipe_raises_its_own_error(tmp_path: Path, read_fd: int) -> None:
-    info, frames = film_of(make_clip(tmp_path / "film.mkv", Clip(ticks=[0])))
+    info, frames = info_and_frames(make_clip(tmp_path / "film.mkv", Clip(ticks=[0])))
     spare_fd, _ = os.pipe()
     os.dup2(spare_fd, read_fd)
 
@@ -81,7 +83,7 @@ def test_properties_that_y4m_cannot_store_are_noted(tmp_path: Path, read_fd: int
 
 
 def test_flags_of_only_some_frames_are_noted(tmp_path: Path, read_fd: int) -> None:
-    info, frames = film_of(interlaced_clip(tmp_path / "film.mkv"))
+    info, frames = info_and_frames(interlaced_clip(tmp_path / "film.mkv"))
 
     with open_output(STDOUT, info=info, source_path=None) as output:
         writer = output.open_segment(tmp_path / "000000.film")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from support.clips import run_ffmpeg
-from support.playback import played_frames, sound_lag_seconds
+from support.playback import decoded_frames, sound_lag_seconds
 from support.verify_cases import changed_names
 from support.video_copies import copy_video
 
@@ -90,7 +90,7 @@ def test_copied_audio_plays_at_the_times_of_the_source(
 
     message = re.search(r"starts (\S+) s ", " ".join(notes))
     moved = Fraction(message[1]) if message else Fraction(0)
-    before, after = played_frames(film, "v"), played_frames(copy, "v")
+    before, after = decoded_frames(film, "v"), decoded_frames(copy, "v")
     shift = after[0].seconds - before[0].seconds
     assert len(after) == len(before)
     for a, b in zip(before, after, strict=True):
@@ -98,9 +98,9 @@ def test_copied_audio_plays_at_the_times_of_the_source(
     sound, copied = sound_lag_seconds(film), sound_lag_seconds(copy)
     if codec.startswith("pcm"):
         # Every container cuts PCM into other packets: where it begins and ends is what counts.
-        begins = [played_frames(path, "a")[0].seconds for path in (film, copy)]
+        begins = [decoded_frames(path, "a")[0].seconds for path in (film, copy)]
         ends = [e.seconds + e.duration_seconds for e in (
-            played_frames(film, "a")[-1], played_frames(copy, "a")[-1])]  # fmt: skip
+            decoded_frames(film, "a")[-1], decoded_frames(copy, "a")[-1])]  # fmt: skip
         assert abs(begins[1] - begins[0] - shift) <= ROUNDING
         assert abs(ends[1] - ends[0] - shift) <= ROUNDING
         return
@@ -166,7 +166,7 @@ def test_eight_channel_aac_is_refused_if_players_could_not_decode_it(
     with pytest.raises(UnsupportedStreamError, match=r"does not support stream 1 \(audio, aac"):
         copy_video(film, tmp_path / "copy.ts", codec="h264")
     copy_video(film, tmp_path / "copy.mkv")
-    assert len(played_frames(tmp_path / "copy.mkv", "a")) > 15
+    assert len(decoded_frames(tmp_path / "copy.mkv", "a")) > 15
 
 
 def test_a_second_avi_video_stream_with_b_frames_is_refused_if_times_are_needed(

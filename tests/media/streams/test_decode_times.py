@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 from support.clips import run_ffmpeg
-from support.playback import played_frames
+from support.playback import decoded_frames
 from support.verify_cases import changed_names
 from support.video_copies import copy_video
 
@@ -23,10 +23,10 @@ def test_a_second_video_track_with_b_frames_keeps_its_frames_and_times(
 
     copy_video(film, copy, codec="h264")
 
-    before, after = played_frames(film, "v", 1), played_frames(copy, "v", 1)
+    before, after = decoded_frames(film, "v", 1), decoded_frames(copy, "v", 1)
     assert [packet.checksum for packet in after] == [packet.checksum for packet in before]
-    lag_before = before[0].seconds - played_frames(film, "v")[0].seconds
-    lag_after = after[0].seconds - played_frames(copy, "v")[0].seconds
+    lag_before = before[0].seconds - decoded_frames(film, "v")[0].seconds
+    lag_after = after[0].seconds - decoded_frames(copy, "v")[0].seconds
     assert abs(lag_after - lag_before) <= 0.0011
     for a, b in zip(before, after, strict=True):
         assert abs((b.seconds - after[0].seconds) - (a.seconds - before[0].seconds)) <= 0.0011

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from support.clips import run_ffmpeg
 from support.edit_lists import movie_ticks_per_second, set_edits
-from support.playback import played_frames
+from support.playback import decoded_frames
 from support.verify_cases import changed_names
 from support.video_copies import copy_video
 
@@ -69,12 +69,12 @@ def test_edits_are_kept_in_every_container(
 
     copy_video(film, copy, codec=VIDEO.get(target, "ffv1"))
 
-    before, after = played_frames(film, "v"), played_frames(copy, "v")
+    before, after = decoded_frames(film, "v"), decoded_frames(copy, "v")
     assert len(before) == len(after)
     shift = after[0].seconds - before[0].seconds
     for a, b in zip(before, after, strict=True):
         assert abs(b.seconds - a.seconds - shift) <= ROUNDING
-    heard, copied = played_frames(film, "a"), played_frames(copy, "a")
+    heard, copied = decoded_frames(film, "a"), decoded_frames(copy, "a")
     times = {packet.checksum: packet.seconds - shift for packet in copied}
     # The first and last frames are cut where the edit is not between two of them.
     complete = [packet for packet in heard[2:-1] if packet.checksum in times]
@@ -100,4 +100,4 @@ def test_a_second_video_stream_with_a_hidden_start_is_refused_if_it_would_show(
         copy_video(two, tmp_path / "out.mkv")
 
     copy_video(two, tmp_path / "out.mp4", codec="h264")
-    assert len(played_frames(tmp_path / "out.mp4", "v", 1)) == len(played_frames(two, "v", 1))
+    assert len(decoded_frames(tmp_path / "out.mp4", "v", 1)) == len(decoded_frames(two, "v", 1))

@@ -41,7 +41,9 @@ def two_programs(folder: Path) -> Path:
     return path
 
 
-def copied(source: Path, target: Path, program: int | None = None, **options: bool) -> list[str]:
+def copy_program(
+    source: Path, target: Path, program: int | None = None, **options: bool
+) -> list[str]:
     with open_source(source, program=program) as frames:
         settings = EncoderSettings(codec="h264")
         return write_output(
@@ -72,7 +74,7 @@ def test_the_first_program_is_restored_and_noted(tmp_path: Path) -> None:
 def test_another_program_is_chosen_and_keeps_its_names_and_numbers(tmp_path: Path) -> None:
     source, target = two_programs(tmp_path), tmp_path / "out.ts"
 
-    notes = copied(source, target, 20)
+    notes = copy_program(source, target, 20)
 
     info = probe(target)
     assert [(program.number, program.name) for program in info.programs] == [(20, "Sport")]
@@ -91,7 +93,7 @@ def test_another_program_is_chosen_and_keeps_its_names_and_numbers(tmp_path: Pat
 
 def test_a_result_of_the_first_program_is_verified(tmp_path: Path) -> None:
     source, target = two_programs(tmp_path), tmp_path / "out.ts"
-    copied(source, target)
+    copy_program(source, target)
 
     checks = {check.name: check.result for check in verify(source, target).checks}
 
@@ -100,7 +102,7 @@ def test_a_result_of_the_first_program_is_verified(tmp_path: Path) -> None:
 
 
 def test_a_container_without_programs_names_the_lost_programs(tmp_path: Path) -> None:
-    notes = copied(two_programs(tmp_path), tmp_path / "out.mkv")
+    notes = copy_program(two_programs(tmp_path), tmp_path / "out.mkv")
 
     assert any("the program's number 10, name News, provider FFmpeg" in note for note in notes)
 
@@ -145,7 +147,7 @@ def test_teletext_and_subtitles_are_kept_with_the_program(tmp_path: Path) -> Non
     source = add_streams(service(tmp_path), [TELETEXT, DVB_SUBTITLES])
     target = tmp_path / "out.ts"
 
-    copied(source, target)
+    copy_program(source, target)
 
     info = probe(target)
     assert info.program is not None
@@ -159,8 +161,8 @@ def test_scte_35_cues_that_cannot_be_kept_are_named(tmp_path: Path) -> None:
     source = add_streams(service(tmp_path), [CUES])
 
     with pytest.raises(UnsupportedStreamError, match=r"stream 2 \(data, scte_35\)"):
-        copied(source, tmp_path / "out.ts")
-    notes = copied(source, tmp_path / "out.ts", drop_unsupported=True)
+        copy_program(source, tmp_path / "out.ts")
+    notes = copy_program(source, tmp_path / "out.ts", drop_unsupported=True)
 
     assert any("stream 2 (data, scte_35) was dropped" in note for note in notes)
 
@@ -171,4 +173,4 @@ def test_a_container_that_cannot_hold_a_stream_names_its_codec(tmp_path: Path, c
     source = add_streams(service(tmp_path), [stream])
 
     with pytest.raises(UnsupportedStreamError, match=codec):
-        copied(source, tmp_path / "out.mp4")
+        copy_program(source, tmp_path / "out.mp4")

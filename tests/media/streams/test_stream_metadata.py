@@ -16,7 +16,7 @@ DATE = "2020-01-02T03:04:05.000000Z"
 PLACE = "+48.1000+011.5000/"
 
 
-def told_film(folder: Path, name: str) -> Path:
+def film_with_quicktime_metadata(folder: Path, name: str) -> Path:
     """A film of a phone, with all that QuickTime can say of its tracks."""
     plain = make_clip(folder / "plain.mp4", Clip(sounds=(Sound(), Sound())))
     path = folder / name
@@ -43,7 +43,7 @@ def told_film(folder: Path, name: str) -> Path:
 def test_quicktime_metadata_of_film_and_streams_is_kept(
     tmp_path: Path, source: str, target: str
 ) -> None:
-    path = told_film(tmp_path, source)
+    path = film_with_quicktime_metadata(tmp_path, source)
 
     notes = copy_video(path, tmp_path / target, codec="h264")
 
@@ -64,7 +64,7 @@ def test_quicktime_metadata_of_film_and_streams_is_kept(
 
 
 def test_stream_titles_become_matroska_titles(tmp_path: Path) -> None:
-    path = told_film(tmp_path, "film.mp4")
+    path = film_with_quicktime_metadata(tmp_path, "film.mp4")
 
     copy_video(path, tmp_path / "out.mkv")
 

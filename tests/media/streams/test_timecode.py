@@ -14,19 +14,19 @@ from vidrestore.media.streams.timecode import Timecode, parse_timecode
 NTSC = Fraction(30000, 1001)
 
 
-def walked(start: str, rate: Fraction, count: int) -> list[str]:
+def successive_timecodes(start: str, rate: Fraction, count: int) -> list[str]:
     code = parse_timecode(start, rate)
     assert code is not None
     return [str(code.advanced(index)) for index in range(count)]
 
 
 def test_drop_frame_skips_two_numbers_in_every_minute_but_each_tenth() -> None:
-    assert walked("00:00:59;28", NTSC, 4) == [
+    assert successive_timecodes("00:00:59;28", NTSC, 4) == [
         "00:00:59;28", "00:00:59;29", "00:01:00;02", "00:01:00;03",
     ]  # fmt: skip
-    assert walked("00:09:59;29", NTSC, 2) == ["00:09:59;29", "00:10:00;00"]
-    assert walked("00:01:59;57", 2 * NTSC, 4)[2:] == ["00:01:59;59", "00:02:00;04"]
-    assert walked("00:00:59:29", NTSC, 2) == ["00:00:59:29", "00:01:00:00"]
+    assert successive_timecodes("00:09:59;29", NTSC, 2) == ["00:09:59;29", "00:10:00;00"]
+    assert successive_timecodes("00:01:59;57", 2 * NTSC, 4)[2:] == ["00:01:59;59", "00:02:00;04"]
+    assert successive_timecodes("00:00:59:29", NTSC, 2) == ["00:00:59:29", "00:01:00:00"]
 
 
 @pytest.mark.parametrize("rate", [NTSC, 2 * NTSC])
@@ -43,8 +43,8 @@ def test_an_hour_of_drop_frame_is_an_hour_of_real_time() -> None:
 
 
 def test_a_time_code_wraps_after_a_day() -> None:
-    assert walked("23:59:59:24", Fraction(25), 2) == ["23:59:59:24", "00:00:00:00"]
-    assert walked("23:59:59;29", NTSC, 2) == ["23:59:59;29", "00:00:00;00"]
+    assert successive_timecodes("23:59:59:24", Fraction(25), 2) == ["23:59:59:24", "00:00:00:00"]
+    assert successive_timecodes("23:59:59;29", NTSC, 2) == ["23:59:59;29", "00:00:00;00"]
 
 
 @pytest.mark.parametrize("text", ["", "1:2:3:4", "00:61:00:00", "00:00:00:25", "00:00:00"])
@@ -71,7 +71,7 @@ def film_with_timecode(folder: Path, suffix: str, rate: Fraction, timecode: str)
     return path
 
 
-def all_of(path: Path, key: str) -> set[str]:
+def metadata_values(path: Path, key: str) -> set[str]:
     with av.open(str(path)) as container:
         holders = [container, *container.streams]
         return {v for h in holders for k, v in h.metadata.items() if k.lower() == key}
@@ -87,7 +87,7 @@ def test_the_time_code_is_copied_between_all_containers(
 
     copy_video(path, tmp_path / f"out{target}", codec=codec)
 
-    assert all_of(tmp_path / f"out{target}", "timecode") == {"00:00:59;20"}
+    assert metadata_values(tmp_path / f"out{target}", "timecode") == {"00:00:59;20"}
 
 
 @pytest.mark.parametrize("suffix", [".mov", ".mp4", ".mkv", ".mxf"])
@@ -103,7 +103,7 @@ def test_a_time_range_begins_at_its_own_time_code(
 
     copy_video(path, tmp_path / f"out{suffix}", codec=codec, start_seconds=float(30 / rate) - 0.01)
 
-    assert all_of(tmp_path / f"out{suffix}", "timecode") == {moved}
+    assert metadata_values(tmp_path / f"out{suffix}", "timecode") == {moved}
 
 
 @pytest.mark.parametrize("suffix", [".mov", ".mkv", ".mxf"])
@@ -113,7 +113,7 @@ def test_the_reel_name_is_kept(tmp_path: Path, suffix: str) -> None:
 
     copy_video(path, tmp_path / f"out{suffix}", codec="prores")
 
-    assert all_of(tmp_path / f"out{suffix}", "reel_name") == {"REEL_7"}
+    assert metadata_values(tmp_path / f"out{suffix}", "reel_name") == {"REEL_7"}
 
 
 def test_a_film_made_of_dpx_has_its_time_code_and_reel_name(tmp_path: Path) -> None:
@@ -125,8 +125,8 @@ def test_a_film_made_of_dpx_has_its_time_code_and_reel_name(tmp_path: Path) -> N
     copy_video(tmp_path / "in", tmp_path / "out.mov", codec="prores", start_seconds=0.12)
 
     # Folders run at 25 pictures a second here: three frames later.
-    assert all_of(tmp_path / "out.mov", "timecode") == {"01:02:03:15"}
-    assert all_of(tmp_path / "out.mov", "reel_name") == {"REEL_A007"}
+    assert metadata_values(tmp_path / "out.mov", "timecode") == {"01:02:03:15"}
+    assert metadata_values(tmp_path / "out.mov", "reel_name") == {"REEL_A007"}
 
 
 def test_info_prints_time_code_and_reel_name(tmp_path: Path) -> None:

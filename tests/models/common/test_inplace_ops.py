@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from support.golden import GOLDEN, changed_tensors, filled, published, snapshot_state
+from support.golden import GOLDEN, changed_tensors, fill_weights, published, snapshot_state
 from torch import Tensor, nn
 
 from vidrestore.models.common.inplace_ops import add_inplace, mul_inplace, scale_shift_inplace
@@ -54,7 +54,7 @@ def test_inference_gives_the_output_of_training_and_changes_no_input(
 ) -> None:
     meta = json.loads(path.read_text())["meta"]
     network = build_published(meta["arch"], meta["config"])
-    filled(network, published.rule_of(meta))
+    fill_weights(network, published.rule_of(meta))
     network.requires_grad_(not frozen)
     golden: dict[str, Any] = {}
     if meta["arch"] == "StyleGAN2Generator":
@@ -64,7 +64,7 @@ def test_inference_gives_the_output_of_training_and_changes_no_input(
 
 
 def test_the_component_discriminator_gives_the_output_of_training_in_inference() -> None:
-    network = filled(FacialComponentDiscriminator(), "unit")
+    network = fill_weights(FacialComponentDiscriminator(), "unit")
     assert_same(*both_modes(network, (published.smooth_picture(3, 16, 0),)))
 
 

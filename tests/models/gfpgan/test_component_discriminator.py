@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from support.golden import filled, pictures
+from support.golden import fill_weights, pictures
 from torch import Tensor
 
 from vidrestore.models.gfpgan.component_discriminator import FacialComponentDiscriminator
@@ -11,7 +11,7 @@ from vidrestore.models.gfpgan.component_discriminator import FacialComponentDisc
 @pytest.fixture(scope="module")
 def network() -> FacialComponentDiscriminator:
     network = FacialComponentDiscriminator()
-    filled(network, "unit")
+    fill_weights(network, "unit")
     return network
 
 

@@ -4,7 +4,7 @@ from typing import Any, TypeAlias
 
 import pytest
 import torch
-from support.golden import draws, filled, pictures
+from support.golden import draws, fill_weights, pictures
 from torch import Tensor
 
 from vidrestore.models.gfpgan.clean import CleanResBlock, GFPGANClean
@@ -24,7 +24,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 def small(kind: str, **changes: Any) -> Network:
     network = (GFPGAN if kind == "paper" else GFPGANClean)(**{**SMALL, **changes})
-    filled(network, "unit" if kind == "paper" else "fan_in")
+    fill_weights(network, "unit" if kind == "paper" else "fan_in")
     return network
 
 

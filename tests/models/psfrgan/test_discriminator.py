@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from support.psfrgan import filled, picture, published_error, shapes_of
+from support.psfrgan import fill_weights, picture, published_error, shapes_of
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -10,7 +10,7 @@ from vidrestore.models.psfrgan.discriminator import MultiScaleDiscriminator
 
 
 def small(*, spectral_norm: bool = False, norm_type: str = "in") -> MultiScaleDiscriminator:
-    judge = filled(
+    judge = fill_weights(
         MultiScaleDiscriminator(
             input_ch=5,
             base_ch=8,
@@ -130,6 +130,6 @@ def test_tensors_are_named_as_published() -> None:
 
 @torch.inference_mode()
 def test_the_released_size_gives_the_published_scores() -> None:
-    result = filled(MultiScaleDiscriminator())(picture(22, 256))
+    result = fill_weights(MultiScaleDiscriminator())(picture(22, 256))
     for index, score in enumerate(result.scores):
         assert published_error("psfrgan_discriminator_256", f"score{index}", score) < 2e-4

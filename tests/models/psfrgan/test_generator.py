@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 from support.psfrgan import (
-    filled,
+    fill_weights,
     one_hot_map,
     picture,
     plain_generator,
@@ -35,7 +35,7 @@ SMALL: dict[str, Any] = {
 
 
 def small(**changes: Any) -> PsfrganGenerator:
-    generator = filled(PsfrganGenerator(**{**SMALL, **changes}))
+    generator = fill_weights(PsfrganGenerator(**{**SMALL, **changes}))
     assert isinstance(generator, PsfrganGenerator)
     return generator
 
@@ -52,7 +52,9 @@ def psnr_db(one: Tensor, other: Tensor) -> float:
 
 
 def small_restorer() -> PsfrganRestorer:
-    parser = filled(FaceParser(in_size=64, out_size=64, min_feat_size=16, base_ch=32, res_depth=1))
+    parser = fill_weights(
+        FaceParser(in_size=64, out_size=64, min_feat_size=16, base_ch=32, res_depth=1)
+    )
     assert isinstance(parser, FaceParser)
     return PsfrganRestorer(parser=parser, generator=small())
 
@@ -280,7 +282,7 @@ def test_tensors_of_other_networks_are_not_mistaken_for_a_generator() -> None:
     assert psfrgan_generator_from_shapes({"const_input": (1, 8, 0, 0), **{}}) is None
 
 
-def seen_by(module: nn.Module) -> list[tuple[Tensor, ...]]:
+def record_inputs(module: nn.Module) -> list[tuple[Tensor, ...]]:
     calls: list[tuple[Tensor, ...]] = []
     module.register_forward_pre_hook(lambda _, given: calls.append(given))
     return calls
@@ -289,7 +291,7 @@ def seen_by(module: nn.Module) -> list[tuple[Tensor, ...]]:
 @torch.no_grad()
 def test_the_parser_runs_once_and_gives_the_generator_its_most_likely_classes() -> None:
     restorer = small_restorer().eval()
-    parsed, restored = seen_by(restorer.parser), seen_by(restorer.generator)
+    parsed, restored = record_inputs(restorer.parser), record_inputs(restorer.generator)
     image = torch.cat([picture(3, 64, seed) for seed in range(2)])
     output = restorer(image)
     assert [len(call[0]) for call in parsed] == [2]
@@ -318,10 +320,12 @@ def test_the_parser_is_not_trained() -> None:
 
 @torch.no_grad()
 def test_a_parser_of_another_size_gets_the_crop_resized() -> None:
-    parser = filled(FaceParser(in_size=32, out_size=32, min_feat_size=16, base_ch=32, res_depth=1))
+    parser = fill_weights(
+        FaceParser(in_size=32, out_size=32, min_feat_size=16, base_ch=32, res_depth=1)
+    )
     assert isinstance(parser, FaceParser)
     restorer = build_psfrgan(parser=parser, generator=small()).eval()
-    parsed = seen_by(parser)
+    parsed = record_inputs(parser)
     output = restorer(picture(3, 64))
     assert parsed[0][0].shape == (1, 3, 32, 32)
     assert output.parsing is not None
@@ -334,7 +338,7 @@ def test_crops_of_another_size_are_refused() -> None:
 
 
 def test_the_released_size_gives_the_published_image_at_174_gflop() -> None:
-    generator = filled(PsfrganGenerator()).requires_grad_(False)
+    generator = fill_weights(PsfrganGenerator()).requires_grad_(False)
     given = picture(3, 512), one_hot_map(512, cell_px=64)
     with torch.inference_mode():
         image = generator(*given).image

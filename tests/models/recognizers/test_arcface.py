@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from support.golden import filled, pictures
+from support.golden import fill_weights, pictures
 from torch import nn
 
 from vidrestore.models.recognizers.arcface import ArcFaceResNet, IRBlock, SqueezeExcite
@@ -13,7 +13,7 @@ from vidrestore.models.recognizers.arcface import ArcFaceResNet, IRBlock, Squeez
 @pytest.fixture(scope="module")
 def network() -> ArcFaceResNet:
     network = ArcFaceResNet(layers=(1, 1, 1, 1))
-    filled(network, "fan_in")
+    fill_weights(network, "fan_in")
     return network
 
 
@@ -54,7 +54,7 @@ def test_a_block_is_twice_normalization_and_convolution_with_a_shortcut(
     outputs: int, stride: int
 ) -> None:
     block = IRBlock(in_channels=16, out_channels=outputs, stride=stride, use_se=True)
-    filled(block, "fan_in")
+    fill_weights(block, "fan_in")
     feat = torch.randn(2, 16, 8, 8, generator=torch.Generator().manual_seed(0))
     before = feat.clone()
 

@@ -34,7 +34,7 @@ def sample_image(kind: str) -> NDArray[np.uint8]:
     return np.stack([plane % 256 for plane in planes], axis=-1).astype(np.uint8)
 
 
-def as_input(image_hwc: NDArray[np.uint8]) -> torch.Tensor:
+def to_batch(image_hwc: NDArray[np.uint8]) -> torch.Tensor:
     return torch.from_numpy(image_hwc).permute(2, 0, 1)[None].float() / 255
 
 
@@ -46,7 +46,7 @@ def network() -> DlibResNet:
 @pytest.mark.parametrize("kind", sorted(GOLDEN))
 def test_the_network_reproduces_stored_dlib_outputs(network: DlibResNet, kind: str) -> None:
     with torch.inference_mode():
-        ours = network(as_input(sample_image(kind)))[0].numpy()
+        ours = network(to_batch(sample_image(kind)))[0].numpy()
 
     assert np.linalg.norm(ours - np.array(GOLDEN[kind])) < DLIB_AGREES
 
@@ -62,7 +62,7 @@ def test_the_network_matches_dlib_if_it_is_installed(network: DlibResNet) -> Non
     face = cv2.resize(example_images(1)[0][60:360, 180:480], (150, 150))
     for image in (face, sample_image("waves"), sample_image("drawn")):
         with torch.inference_mode():
-            ours = network(as_input(image))[0].numpy()
+            ours = network(to_batch(image))[0].numpy()
         expected = np.array(theirs.compute_face_descriptor(np.ascontiguousarray(image)))
         assert np.linalg.norm(ours - expected) < DLIB_AGREES
 

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from support.golden import draws, filled, pictures
+from support.golden import draws, fill_weights, pictures
 from torch import Tensor
 
 from vidrestore.models.stylegan2.discriminator import StyleGAN2Discriminator, minibatch_stddev
@@ -10,7 +10,7 @@ from vidrestore.models.stylegan2.discriminator import StyleGAN2Discriminator, mi
 
 def small(**changes: int) -> StyleGAN2Discriminator:
     network = StyleGAN2Discriminator(**{"out_size": 32, **changes}, narrow=0.03125)
-    filled(network, "unit")
+    fill_weights(network, "unit")
     return network
 
 

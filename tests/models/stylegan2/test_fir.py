@@ -24,7 +24,7 @@ def picture(side: int = 6) -> Tensor:
     return torch.randn(2, 3, side, side + 2, generator=draws())
 
 
-def resampled(
+def reference_resample(
     plane: Any, taps: tuple[float, ...], *, up: int, pad: tuple[int, int], down: int
 ) -> Any:
     """Insert zeros, pad, convolve, decimate: one plane, by definition."""
@@ -45,15 +45,19 @@ def resampled(
     return out[::down, ::down]
 
 
-def by_plane(feat: Tensor, taps: tuple[float, ...], **how: Any) -> Tensor:
-    planes = [[resampled(plane.numpy(), taps, **how) for plane in sample] for sample in feat]
+def reference_planes(feat: Tensor, taps: tuple[float, ...], **how: Any) -> Tensor:
+    planes = [
+        [reference_resample(plane.numpy(), taps, **how) for plane in sample] for sample in feat
+    ]
     return torch.from_numpy(np.asarray(planes, dtype=np.float32))
 
 
 @pytest.mark.parametrize("taps", TAPS, ids=str)
 def test_upsampling_equals_zero_insertion_and_a_filter(taps: tuple[float, ...]) -> None:
     spare = len(taps) - 2
-    expected = by_plane(picture(), taps, up=2, pad=((spare + 1) // 2 + 1, spare // 2), down=1)
+    expected = reference_planes(
+        picture(), taps, up=2, pad=((spare + 1) // 2 + 1, spare // 2), down=1
+    )
     result = FirUpsample(taps=taps)(picture())
     assert result.shape == (2, 3, 12, 16)
     torch.testing.assert_close(result, expected, atol=1e-5, rtol=1e-5)
@@ -68,7 +72,7 @@ def test_filtering_after_a_transposed_convolution_doubles_the_size(
     pad = ((spare + 1) // 2 + 1, spare // 2 + 1)
     result = FirSmooth(kernel_size=3, up=True, taps=taps)(grown)
     assert result.shape == (2, 3, 12, 16)
-    expected = by_plane(grown, taps, up=1, pad=pad, down=1)
+    expected = reference_planes(grown, taps, up=1, pad=pad, down=1)
     torch.testing.assert_close(result, 4 * expected, atol=1e-5, rtol=1e-5)
 
 
@@ -80,7 +84,7 @@ def test_filtering_before_a_strided_convolution_halves_the_size(
     spare = len(taps) - 2 + kernel_size - 1
     pad = ((spare + 1) // 2, spare // 2)
     result = FirSmooth(kernel_size=kernel_size, up=False, taps=taps)(picture())
-    expected = by_plane(picture(), taps, up=1, pad=pad, down=1)
+    expected = reference_planes(picture(), taps, up=1, pad=pad, down=1)
     torch.testing.assert_close(result, expected, atol=1e-5, rtol=1e-5)
     height, width = result.shape[2:]
     assert ((height - kernel_size) // 2 + 1, (width - kernel_size) // 2 + 1) == (3, 4)

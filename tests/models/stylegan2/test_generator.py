@@ -4,7 +4,7 @@ from typing import TypeAlias
 
 import pytest
 import torch
-from support.golden import draws, filled
+from support.golden import draws, fill_weights
 from torch import Tensor
 
 from vidrestore.models.stylegan2.clean import CleanGenerator
@@ -20,12 +20,12 @@ SIDE, FEATURES = 32, 16
 def generator(request: pytest.FixtureRequest) -> Generator:
     if request.param == "clean":
         network = CleanGenerator(out_size=SIDE, num_style_feat=FEATURES, num_mlp=2, narrow=0.03125)
-        filled(network, "fan_in")
+        fill_weights(network, "fan_in")
     else:
         network = StyleGAN2Generator(
             out_size=SIDE, num_style_feat=FEATURES, num_mlp=2, narrow=0.03125
         )
-        filled(network, "unit")
+        fill_weights(network, "unit")
     return network
 
 
@@ -120,7 +120,7 @@ def test_style_mixing_switches_codes_at_the_crossover() -> None:
 @torch.no_grad()
 def test_a_code_in_z_gives_the_image_of_its_style() -> None:
     network = StyleGAN2Generator(out_size=SIDE, num_style_feat=FEATURES, num_mlp=2, narrow=0.03125)
-    filled(network, "unit")
+    fill_weights(network, "unit")
     expected = network.synthesize(network.to_w_plus(network.style_mlp(codes(2))))
     assert torch.equal(network(codes(2)), expected)
 

@@ -44,7 +44,9 @@ def plain_modulated(
     return out.reshape(batch, outputs, *out.shape[2:])
 
 
-def fused(weight: ModulatedWeight, feat: Tensor, style_NF: Tensor, *, upsample: bool) -> Tensor:
+def fused_convolution(
+    weight: ModulatedWeight, feat: Tensor, style_NF: Tensor, *, upsample: bool
+) -> Tensor:
     modulation = weight.modulate(style_NF)
     feat = scale_channels(feat, modulation.input_scale, reuse=False)
     if upsample:
@@ -54,7 +56,7 @@ def fused(weight: ModulatedWeight, feat: Tensor, style_NF: Tensor, *, upsample: 
     return scale_channels(feat, modulation.output_scale, reuse=False)
 
 
-def modulated(**changes: Any) -> ModulatedWeight:
+def make_weight(**changes: Any) -> ModulatedWeight:
     sizes = {
         "in_channels": INPUTS,
         "out_channels": OUTPUTS,
@@ -88,8 +90,8 @@ def styles() -> Tensor:
 def test_the_result_equals_the_grouped_convolution(
     kernel_size: int, demodulate: bool, upsample: bool
 ) -> None:
-    weight = modulated(kernel_size=kernel_size, demodulate=demodulate)
-    result = fused(weight, features(), styles(), upsample=upsample)
+    weight = make_weight(kernel_size=kernel_size, demodulate=demodulate)
+    result = fused_convolution(weight, features(), styles(), upsample=upsample)
     expected = plain_modulated(
         features(),
         weight.weight,
@@ -105,12 +107,12 @@ def test_the_result_equals_the_grouped_convolution(
 
 @pytest.mark.parametrize("demodulate", [True, False], ids=["demodulated", "bare"])
 def test_both_implementations_agree_in_double_precision(demodulate: bool) -> None:
-    weight = modulated(demodulate=demodulate).double()
+    weight = make_weight(demodulate=demodulate).double()
     feat, style = features().double(), styles().double()
     expected = plain_modulated(
         feat, weight.weight, weight.modulation(style), gain=weight.gain, demodulate=demodulate
     )
-    result = fused(weight, feat, style, upsample=False)
+    result = fused_convolution(weight, feat, style, upsample=False)
     assert result.dtype == torch.float64
     torch.testing.assert_close(result, expected, atol=1e-12, rtol=1e-12)
 
@@ -126,7 +128,7 @@ def gradients(
 @pytest.mark.parametrize("upsample", [False, True], ids=["same size", "doubled"])
 @pytest.mark.parametrize("demodulate", [True, False], ids=["demodulated", "bare"])
 def test_gradients_equal_those_of_the_grouped_convolution(demodulate: bool, upsample: bool) -> None:
-    weight = modulated(demodulate=demodulate)
+    weight = make_weight(demodulate=demodulate)
     side = 2 * SIDE + 1 if upsample else SIDE
     direction = randoms(BATCH, OUTPUTS, side, side, seed=2)
 
@@ -141,7 +143,9 @@ def test_gradients_equal_those_of_the_grouped_convolution(demodulate: bool, upsa
         )
 
     result = gradients(
-        lambda feat, style: fused(weight, feat, style, upsample=upsample), weight, direction
+        lambda feat, style: fused_convolution(weight, feat, style, upsample=upsample),
+        weight,
+        direction,
     )
     for ours, expected in zip(result, gradients(plain, weight, direction), strict=True):
         largest = float(expected.abs().max())
@@ -150,11 +154,11 @@ def test_gradients_equal_those_of_the_grouped_convolution(demodulate: bool, upsa
 
 
 def test_a_style_of_zero_gives_a_zero_output_and_finite_gradients() -> None:
-    weight = modulated()
+    weight = make_weight()
     with torch.no_grad():
         weight.modulation.get_parameter("bias").zero_()
     style = torch.zeros(1, FEATURES, requires_grad=True)
-    out = fused(weight, features()[:1], style, upsample=False)
+    out = fused_convolution(weight, features()[:1], style, upsample=False)
     out.sum().backward()
     assert float(out.detach().abs().max()) == 0
     assert style.grad is not None
@@ -163,7 +167,7 @@ def test_a_style_of_zero_gives_a_zero_output_and_finite_gradients() -> None:
 
 @pytest.mark.parametrize("size", [1e-6, 1.0, 1e6])
 def test_the_input_scale_never_exceeds_the_gain(size: float) -> None:
-    weight = modulated()
+    weight = make_weight()
     style = randoms(BATCH, FEATURES, seed=1)
     with torch.no_grad():
         weight.modulation.get_parameter("bias").zero_()
@@ -182,14 +186,14 @@ def test_the_input_scale_never_exceeds_the_gain(size: float) -> None:
 def test_huge_styles_neither_overflow_nor_lose_accuracy_in_half_precision(
     dtype: torch.dtype,
 ) -> None:
-    weight = modulated(in_channels=64, out_channels=64)
+    weight = make_weight(in_channels=64, out_channels=64)
     weight.modulation.get_parameter("bias").zero_()
     feat, style = randoms(2, 64, 8, 8), randoms(2, FEATURES, seed=1)
     # The affine map is in half precision too: the largest styles are made within its range.
     huge = style * (1e4 if dtype == torch.float16 else 1e6)
-    expected = fused(weight, feat, huge, upsample=False)
+    expected = fused_convolution(weight, feat, huge, upsample=False)
     weight.to(dtype)
-    result = fused(weight, feat.to(dtype), huge.to(dtype), upsample=False)
+    result = fused_convolution(weight, feat.to(dtype), huge.to(dtype), upsample=False)
     assert result.dtype == dtype
     assert result.isfinite().all()
     error = (result.float() - expected).norm() / expected.norm()
@@ -199,7 +203,7 @@ def test_huge_styles_neither_overflow_nor_lose_accuracy_in_half_precision(
 
 @torch.no_grad()
 def test_demodulation_keeps_its_accuracy_under_autocast() -> None:
-    weight = modulated(in_channels=64, out_channels=64)
+    weight = make_weight(in_channels=64, out_channels=64)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         result = weight.modulate(randoms(4, FEATURES, seed=1))
     power = result.input_scale.square() @ weight.weight.square().sum(dim=(2, 3)).t()
@@ -208,7 +212,7 @@ def test_demodulation_keeps_its_accuracy_under_autocast() -> None:
 
 
 def test_generated_images_equal_those_of_grouped_convolutions() -> None:
-    weight = modulated(out_channels=3, kernel_size=1, demodulate=False)
+    weight = make_weight(out_channels=3, kernel_size=1, demodulate=False)
     expected = plain_modulated(
         features(),
         weight.weight,
@@ -295,7 +299,7 @@ def test_images_of_all_scales_are_added(kind: Callable[..., nn.Module]) -> None:
 
 
 def test_the_leading_axis_of_published_weights_exists_only_in_the_state_dict() -> None:
-    weight = modulated()
+    weight = make_weight()
     state = weight.state_dict()
     assert state["weight"].shape == (1, OUTPUTS, INPUTS, 3, 3)
     assert weight.weight.shape == (OUTPUTS, INPUTS, 3, 3)
@@ -305,7 +309,7 @@ def test_the_leading_axis_of_published_weights_exists_only_in_the_state_dict() -
 
 def test_weights_survive_saving_and_loading() -> None:
     block, other = (
-        nn.ModuleDict({"conv": modulated()}),
+        nn.ModuleDict({"conv": make_weight()}),
         nn.ModuleDict(
             {
                 "conv": equal_modulated_weight(
@@ -327,7 +331,7 @@ def test_weights_survive_saving_and_loading() -> None:
 
 
 def test_weights_of_another_shape_are_refused() -> None:
-    weight = modulated()
+    weight = make_weight()
     state = dict(weight.state_dict())
     for shape in [
         (2, OUTPUTS, INPUTS, 3, 3),
@@ -340,11 +344,11 @@ def test_weights_of_another_shape_are_refused() -> None:
 
 @torch.no_grad()
 def test_weights_can_be_laid_out_channels_last() -> None:
-    weight = modulated()
-    expected = fused(weight, features(), styles(), upsample=False)
+    weight = make_weight()
+    expected = fused_convolution(weight, features(), styles(), upsample=False)
     weight.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     assert weight.weight.is_contiguous(memory_format=torch.channels_last)
     feat = features().contiguous(memory_format=torch.channels_last)
-    result = fused(weight, feat, styles(), upsample=False)
+    result = fused_convolution(weight, feat, styles(), upsample=False)
     assert result.is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(result, expected, atol=1e-4, rtol=1e-5)

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from support.golden import draws, filled, pictures
+from support.golden import draws, fill_weights, pictures
 from support.zoo import compact_state
 from torch import nn
 
@@ -44,7 +44,7 @@ def test_the_output_equals_that_of_the_published_code() -> None:
 
 
 def test_the_receptive_field_is_that_of_the_convolutions() -> None:
-    network = filled(CompactUpscaler(features=4, convolutions=3, scale=1), "fan_in")
+    network = fill_weights(CompactUpscaler(features=4, convolutions=3, scale=1), "fan_in")
     picture = pictures(1, 24) * 0.5 + 0.5
     other = picture.clone()
     other[:, :, :, 0] += 0.5

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from support.golden import filled, pictures
+from support.golden import fill_weights, pictures
 from torch.nn import functional as F
 
 from vidrestore.models.upscalers.realesrgan import RealEsrganFaces
@@ -12,7 +12,7 @@ SMALL = {"features": 8, "growth": 4, "blocks": 2}
 
 
 def test_a_crop_is_downscaled_to_a_quarter_and_enlarged_again() -> None:
-    faces = filled(RealEsrganFaces(size_px=64, **SMALL), "fan_in")
+    faces = fill_weights(RealEsrganFaces(size_px=64, **SMALL), "fan_in")
     network = RRDBNet(**SMALL)
     network.load_state_dict(faces.state_dict())
     crops = pictures(2, 64)
@@ -25,7 +25,7 @@ def test_a_crop_is_downscaled_to_a_quarter_and_enlarged_again() -> None:
 
 @pytest.mark.parametrize("working_px", [12, 16, 24])
 def test_any_working_size_gives_crops_of_the_input_size(working_px: int) -> None:
-    faces = filled(RealEsrganFaces(size_px=64, working_px=working_px, **SMALL), "fan_in")
+    faces = fill_weights(RealEsrganFaces(size_px=64, working_px=working_px, **SMALL), "fan_in")
 
     with torch.no_grad():
         assert faces(pictures(1, 64)).image.shape == (1, 3, 64, 64)

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from support.golden import filled, pictures
+from support.golden import fill_weights, pictures
 from torch import Tensor
 
 from vidrestore.models.upscalers.registry import UPSCALERS
@@ -60,7 +60,7 @@ def test_bf16_stays_within_45_db_and_gives_float32(x4plus: RRDBNet, picture: Ten
 
 @pytest.mark.parametrize("shape_hw", [(1, 1), (2, 7), (5, 3)])
 def test_images_of_any_size_are_enlarged(shape_hw: tuple[int, int]) -> None:
-    network = filled(RRDBNet(features=8, growth=4, blocks=1), "fan_in")
+    network = fill_weights(RRDBNet(features=8, growth=4, blocks=1), "fan_in")
     height, width = shape_hw
 
     large = network(torch.full((2, 3, height, width), 0.5))
@@ -70,7 +70,7 @@ def test_images_of_any_size_are_enlarged(shape_hw: tuple[int, int]) -> None:
 
 
 def test_an_image_is_enlarged_the_same_alone_and_in_a_batch() -> None:
-    network = filled(RRDBNet(features=8, growth=4, blocks=2), "fan_in")
+    network = fill_weights(RRDBNet(features=8, growth=4, blocks=2), "fan_in")
     batch = pictures(3, 16) * 0.5 + 0.5
 
     alone = torch.cat([network(image[None]) for image in batch])

@@ -20,7 +20,7 @@ from support.frames import (
     YUV444,
     random_frame,
 )
-from support.restoring import face_at, restored
+from support.restoring import face_at, restored_face
 from support.zoo import compact_file, compact_state
 
 from vidrestore import RestoreReport, RestoreSettings, restore_video
@@ -196,7 +196,9 @@ def test_a_face_has_the_same_crop_in_the_enlarged_frame(
     frame = random_frame(GRAY16, (200, 210), smooth=True)
     geometry = DisplayGeometry(coded_hw=(200, 210), quarter_turns=turns, sample_aspect_ratio=aspect)
     display_h, display_w = geometry.display_hw
-    face = restored(frame, geometry, face_at((display_w / 2, display_h / 2), size_px=100), gain=1.5)
+    face = restored_face(
+        frame, geometry, face_at((display_w / 2, display_h / 2), size_px=100), gain=1.5
+    )
     background = Background(upscaler, geometry, on_share=lambda _: None)
     restored_frame = RestoredFrame(
         frame=frame, shot=0, faces=(face,), skipped_faces=(face.aligned.face,)

@@ -18,7 +18,7 @@ NOTHING = ColorJitter(shift_rgb=None, is_gray=False, is_target_gray=False, tones
 IMAGE = np.random.default_rng(0).integers(0, 256, (6, 7, 3)).astype(np.float32) / 255
 
 
-def changed(**changes: object) -> np.ndarray:
+def jittered_image(**changes: object) -> np.ndarray:
     pair = replace(NOTHING, **changes).apply(DegradedPair(IMAGE, IMAGE))
     assert pair.target is IMAGE
     return pair.degraded
@@ -48,8 +48,8 @@ def test_changes_have_the_released_frequency_and_size() -> None:
 
 
 def test_a_shift_and_a_gray_image_equal_values_computed_by_hand() -> None:
-    np.testing.assert_allclose(changed(), IMAGE, atol=1e-6)
-    shifted = changed(shift_rgb=(20 / 255, 0.0, -20 / 255))
+    np.testing.assert_allclose(jittered_image(), IMAGE, atol=1e-6)
+    shifted = jittered_image(shift_rgb=(20 / 255, 0.0, -20 / 255))
     expected = np.clip(np.rint(IMAGE * 255) + np.array([20, 0, -20]), 0, 255) / 255
     np.testing.assert_allclose(shifted, expected, atol=1e-6)
     luma = IMAGE @ np.array([0.299, 0.587, 0.114], np.float32)
@@ -59,9 +59,9 @@ def test_a_shift_and_a_gray_image_equal_values_computed_by_hand() -> None:
 
 
 def test_tone_changes_are_applied_in_the_given_order() -> None:
-    bright = changed(tones=(("brightness", 0.5),))
+    bright = jittered_image(tones=(("brightness", 0.5),))
     np.testing.assert_allclose(bright, np.rint(IMAGE * 127.5) / 255, atol=1e-6)
-    flat = changed(tones=(("saturation", 0.0), ("brightness", 0.5)))
+    flat = jittered_image(tones=(("saturation", 0.0), ("brightness", 0.5)))
     assert np.ptp(flat, axis=2).max() < 1e-6
 
 

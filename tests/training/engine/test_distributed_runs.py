@@ -127,7 +127,7 @@ def statistics(state: dict[str, Any]) -> dict[str, Tensor]:
     }
 
 
-def logged_terms(folder: Path) -> dict[str, float]:
+def first_logged_terms(folder: Path) -> dict[str, float]:
     line = json.loads((folder / "log.jsonl").read_text().splitlines()[0])
     return {key: line[key] for key in line.keys() - {"steps_per_second", "hours_left"}}
 
@@ -141,7 +141,7 @@ def test_two_processes_give_the_result_of_one(name: str, runs: tuple[Path, Path]
         torch.testing.assert_close(actual[key], gradient, atol=TOLERANCE * largest, rtol=0, msg=key)
     for key, buffer in statistics(one).items():
         torch.testing.assert_close(statistics(two)[key], buffer, atol=TOLERANCE, rtol=0, msg=key)
-    terms, found_terms = (logged_terms(folder / name) for folder in runs)
+    terms, found_terms = (first_logged_terms(folder / name) for folder in runs)
     assert found_terms == pytest.approx(terms, rel=TOLERANCE, abs=TOLERANCE)
     assert len(terms) >= 2
 

@@ -7,19 +7,19 @@ from vidrestore.models.stylegan2.discriminator import StyleGAN2Discriminator
 from vidrestore.training.losses.freeze import freeze_layers, frozen_layers, frozen_weights
 
 
-def judge() -> StyleGAN2Discriminator:
+def make_discriminator() -> StyleGAN2Discriminator:
     return StyleGAN2Discriminator(out_size=32, narrow=1 / 32)
 
 
 def test_the_layers_nearest_to_the_image_are_frozen() -> None:
-    network = judge()
+    network = make_discriminator()
     layers = frozen_layers(network, 3)
     assert layers == tuple(network.conv_body[:3])
     assert all(parameter.requires_grad for parameter in network.parameters())
 
 
 def test_training_steps_do_not_change_frozen_layers() -> None:
-    network = judge()
+    network = make_discriminator()
     trained_parameters = freeze_layers(network, 2)
     before = {name: tensor.detach().clone() for name, tensor in network.named_parameters()}
     image = torch.rand(2, 3, 32, 32, requires_grad=True)
@@ -40,11 +40,11 @@ def test_training_steps_do_not_change_frozen_layers() -> None:
 @pytest.mark.parametrize("count", [-1, 5])
 def test_more_layers_than_there_are_cannot_be_frozen(count: int) -> None:
     with pytest.raises(ValueError, match="between 0 and 4"):
-        frozen_layers(judge(), count)
+        frozen_layers(make_discriminator(), count)
 
 
 def test_frozen_weights_get_no_gradient_but_the_image_does() -> None:
-    network = judge()
+    network = make_discriminator()
     image = torch.rand(2, 3, 32, 32, requires_grad=True)
     with frozen_weights(network):
         score = network(image).sum()
@@ -54,7 +54,7 @@ def test_frozen_weights_get_no_gradient_but_the_image_does() -> None:
 
 
 def test_after_temporary_freezing_only_frozen_layers_stay_frozen() -> None:
-    network = judge()
+    network = make_discriminator()
     trained_parameters = freeze_layers(network, 2)
     with frozen_weights(network):
         assert not any(parameter.requires_grad for parameter in network.parameters())

@@ -32,7 +32,7 @@ def face(size: int) -> Tensor:
     return F.interpolate(square, (size, size), mode="bilinear", antialias=True)
 
 
-def shown(size: int) -> Tensor:
+def metric_input(size: int) -> Tensor:
     """Return what the metric shows its network, in [0, 1]."""
     inputs: list[Tensor] = []
 
@@ -51,7 +51,7 @@ def test_the_crop_equals_the_one_of_the_identity_metric(size: int) -> None:
     result = (recognition_crop(face(size)) + 1) / 2
     assert tuple(result.shape) == (1, 3, 112, 96)
     # Not identical: the metric shrinks with another filter.
-    assert float((result - shown(size)).abs().mean()) < 0.008
+    assert float((result - metric_input(size)).abs().mean()) < 0.008
 
 
 @pytest.mark.parametrize("size", [64, 128, 512, 1024])

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from support.psfrgan import filled, one_hot_map, picture
+from support.psfrgan import fill_weights, one_hot_map, picture
 from torch import Tensor
 
 from vidrestore.models.psfrgan.discriminator import MultiScaleDiscriminator
@@ -60,7 +60,7 @@ def test_all_released_layers_but_the_last_are_after_the_relu() -> None:
 @pytest.fixture(scope="module")
 def outputs() -> tuple[tuple[Tensor, ...], ...]:
     """Scores and features of a real and a restored image by a discriminator of three scales."""
-    network = filled(MultiScaleDiscriminator(base_ch=4, n_layers=2, num_D=3))
+    network = fill_weights(MultiScaleDiscriminator(base_ch=4, n_layers=2, num_D=3))
     parsing = one_hot_map(64, cell_px=8)
     with torch.no_grad():
         real, fake = (network(torch.cat([picture(3, 64, seed), parsing], dim=1)) for seed in (1, 2))

@@ -76,14 +76,14 @@ def test_the_real_images_keep_no_gradient() -> None:
     assert real.grad is None
 
 
-def tiny_judge() -> StyleGAN2Discriminator:
+def tiny_discriminator() -> StyleGAN2Discriminator:
     torch.manual_seed(0)
     return StyleGAN2Discriminator(out_size=16, narrow=1 / 32)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_autocast_does_not_round_the_penalty(dtype: torch.dtype) -> None:
-    judge, real = tiny_judge(), torch.rand(2, 3, 16, 16)
+    judge, real = tiny_discriminator(), torch.rand(2, 3, 16, 16)
     plain = r1_penalty(judge, real)
     with torch.autocast("cpu", dtype):
         result = r1_penalty(judge, real)
@@ -98,7 +98,7 @@ def test_autocast_does_not_round_the_penalty(dtype: torch.dtype) -> None:
 
 
 def test_a_step_down_the_penalty_flattens_the_discriminator() -> None:
-    judge, real = tiny_judge(), torch.rand(4, 3, 16, 16)
+    judge, real = tiny_discriminator(), torch.rand(4, 3, 16, 16)
     before = r1_penalty(judge, real, interval=1)
     before.backward()
     with torch.no_grad():

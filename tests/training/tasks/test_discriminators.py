@@ -21,7 +21,7 @@ MOMENT = RunState(step=0, steps=1, seed=0, device=CPU)
 
 
 @pytest.fixture
-def adversary() -> TextureDiscriminatorTrainer:
+def trainer() -> TextureDiscriminatorTrainer:
     config = from_mapping(
         {
             "network": "lite",
@@ -48,7 +48,7 @@ def adversary() -> TextureDiscriminatorTrainer:
     return TextureDiscriminatorTrainer(config, CPU)
 
 
-def judged(details: list[float]) -> GanBatch:
+def gan_batch(details: list[float]) -> GanBatch:
     generator = torch.Generator().manual_seed(1)
 
     def images(side: int) -> torch.Tensor:
@@ -66,11 +66,11 @@ def judged(details: list[float]) -> GanBatch:
 
 
 def test_the_discriminator_scores_only_sharp_faces_and_only_inside_its_window(
-    adversary: TextureDiscriminatorTrainer,
+    trainer: TextureDiscriminatorTrainer,
 ) -> None:
-    judged_faces = judged([1.0, 0.5])
-    adversary.generator_terms(judged_faces)["g_texture"].backward()
-    gradient = judged_faces.restored.grad
+    faces = gan_batch([1.0, 0.5])
+    trainer.generator_terms(faces)["g_texture"].backward()
+    gradient = faces.restored.grad
     assert gradient is not None
     assert bool((gradient[0, :, 10:42, 6:38] != 0).all())
     assert float(gradient[1].abs().sum()) == 0.0
@@ -80,31 +80,31 @@ def test_the_discriminator_scores_only_sharp_faces_and_only_inside_its_window(
 
 
 def test_processes_with_and_without_sharp_faces_have_the_same_terms(
-    adversary: TextureDiscriminatorTrainer,
+    trainer: TextureDiscriminatorTrainer,
 ) -> None:
     """Terms are averaged over processes one by one, gradients parameter by parameter."""
-    sharp, blurred = judged([1.0]), judged([0.5])
-    names = adversary.generator_terms(sharp).keys()
-    result = adversary.generator_terms(blurred)
+    sharp, blurred = gan_batch([1.0]), gan_batch([0.5])
+    names = trainer.generator_terms(sharp).keys()
+    result = trainer.generator_terms(blurred)
     assert result.keys() == names
     result["g_texture"].backward()
     assert float(blurred.restored.grad.abs().sum()) == 0.0  # type: ignore[union-attr]
 
     optimizer_step = OptimizerStep(device=CPU, dtype=torch.float32)
-    logged = adversary.update([blurred.detach()], MOMENT, optimizer_step)
+    logged = trainer.update([blurred.detach()], MOMENT, optimizer_step)
     assert logged == {"d_texture": 0.0}
-    part = adversary.train_states["texture"]
+    part = trainer.train_states["texture"]
     assert all(tensor.grad is not None for _, tensor in part.trained_parameters())
-    assert adversary.update([sharp.detach()], MOMENT, optimizer_step).keys() == logged.keys()
+    assert trainer.update([sharp.detach()], MOMENT, optimizer_step).keys() == logged.keys()
 
 
 def test_full_faces_are_the_original_with_the_restored_window_inside() -> None:
-    judged_faces = judged([1.0])
-    full_faces = judged_faces.whole()
-    assert torch.equal(judged_faces.window.crop(full_faces), judged_faces.restored)
-    assert torch.equal(full_faces[..., :8, :], judged_faces.sample.target[..., :8, :])
+    faces = gan_batch([1.0])
+    full_faces = faces.whole()
+    assert torch.equal(faces.window.crop(full_faces), faces.restored)
+    assert torch.equal(full_faces[..., :8, :], faces.sample.target[..., :8, :])
     full_faces.sum().backward()
-    torch.testing.assert_close(judged_faces.restored.grad, torch.ones_like(judged_faces.restored))
+    torch.testing.assert_close(faces.restored.grad, torch.ones_like(faces.restored))
 
 
 def test_windows_are_drawn_everywhere_inside_the_image() -> None:

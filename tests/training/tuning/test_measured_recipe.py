@@ -12,7 +12,7 @@ from vidrestore.types import FloatArray
 QUALITY = FilmQuality(resolution_px=160.0, noise=6.0, is_gray=False)
 
 
-def clear_face(seed: int, side: int = 512) -> FloatArray:
+def sharp_face(seed: int, side: int = 512) -> FloatArray:
     """Return an image whose power falls with frequency as that of faces in focus does."""
     rng = np.random.default_rng(seed)
     frequency = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None])
@@ -29,7 +29,7 @@ def chw(image: FloatArray) -> Tensor:
 
 
 def film_face(seed: int, *, side_px: int, noise: float, frame: int = 0) -> Tensor:
-    small = cv2.resize(clear_face(seed), (side_px, side_px), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(sharp_face(seed), (side_px, side_px), interpolation=cv2.INTER_AREA)
     rng = np.random.default_rng((seed, frame))
     small = small + rng.normal(0, noise / 255, small.shape[:2])[:, :, None]
     large = cv2.resize(small, (512, 512), interpolation=cv2.INTER_CUBIC)
@@ -59,7 +59,7 @@ def test_a_black_and_white_film_has_gray_copies_and_gray_targets() -> None:
     ]
     quality = measure_film(gray)
     assert quality.is_gray
-    pair = MeasuredRecipe(quality=quality).draw(np.random.default_rng(0)).degrade(clear_face(3))
+    pair = MeasuredRecipe(quality=quality).draw(np.random.default_rng(0)).degrade(sharp_face(3))
     for image in pair:
         assert np.ptp(image, axis=2).max() < 0.02
 
@@ -72,7 +72,7 @@ def test_copies_vary_around_the_measured_quality() -> None:
 
 
 def test_a_degradation_can_be_applied_again() -> None:
-    face = clear_face(0)
+    face = sharp_face(0)
     results = [
         MeasuredRecipe(quality=QUALITY).draw(np.random.default_rng(5)).degrade(face).degraded
         for _ in range(2)

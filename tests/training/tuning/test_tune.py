@@ -38,7 +38,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return face_film(tmp_path_factory.mktemp("film") / "film.mkv", frames=3)
 
 
-def tuned(
+def run_tune(
     film: Path, target: Path, photos: Path | None, *, config: TuneConfig = CONFIG
 ) -> TuneReport:
     return tune(film, target, photos=photos, detector=DETECTOR, device=CPU, config=config)
@@ -50,7 +50,7 @@ def test_weights_that_improved_are_written_with_both_ends(
     scores = iter([BEFORE] * 3 + [replace(BEFORE, psnr_db=26.0)])
     monkeypatch.setattr(tune_module, "score_faces", lambda *_, **__: next(scores))
     target = tmp_path / "tuned.safetensors"
-    report = tuned(film, target, photos)
+    report = run_tune(film, target, photos)
 
     assert (report.trained_faces, report.held_out_faces) == (3, 1)
     assert report.after.psnr_db == 26.0
@@ -71,7 +71,7 @@ def test_weights_that_did_not_improve_are_not_written(
 ) -> None:
     target = tmp_path / "tuned.safetensors"
     with pytest.raises(ConfigError, match=r"gained nothing on 1 faces.*nothing was written"):
-        tuned(film, target, photos, config=replace(CONFIG, learning_rate=1e-12))
+        run_tune(film, target, photos, config=replace(CONFIG, learning_rate=1e-12))
     assert not target.exists()
 
 
@@ -82,12 +82,12 @@ def test_too_few_photographs_are_refused(film: Path, photos: Path, tmp_path: Pat
     small = cv2.resize(cv2.imread(str(photos / "1.png")), (200, 200))
     assert cv2.imwrite(str(few / "1.png"), small)
     with pytest.raises(ConfigError, match=r"1 clear faces, 4 are needed \(left out: 1 too small\)"):
-        tuned(film, tmp_path / "tuned.safetensors", few)
+        run_tune(film, tmp_path / "tuned.safetensors", few)
 
 
 def test_existing_weights_are_not_replaced(film: Path, photos: Path, tmp_path: Path) -> None:
     target = tmp_path / "tuned.safetensors"
     target.write_bytes(b"mine")
     with pytest.raises(MediaError, match="already exists"):
-        tuned(film, target, photos)
+        run_tune(film, target, photos)
     assert target.read_bytes() == b"mine"

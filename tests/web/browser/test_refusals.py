@@ -10,7 +10,7 @@ from support.web_server import WebServer
 Tab = Any
 
 
-def alert(tab: Tab, place: str) -> str:
+def alert_text(tab: Tab, place: str) -> str:
     alert = tab.page.locator(f"{place} [role=alert]")
     alert.wait_for()
     return alert.inner_text()
@@ -22,13 +22,13 @@ def test_files_that_are_not_films_of_the_folders_are_refused(tab: Tab, films: Pa
     for name in ("/etc/passwd", "../secret.mp4", "absent.mp4"):
         tab.choose(name)
         tab.page.locator("#source [role=alert]", has_text=name).wait_for()
-        assert "no such file in the folders that were allowed" in alert(tab, "#source")
+        assert "no such file in the folders that were allowed" in alert_text(tab, "#source")
     tab.choose("text.mp4")
     tab.page.locator("#source [role=alert]", has_text="text.mp4: ").wait_for()
 
     # Nothing is open any more.
     tab.page.locator("#start").click()
-    assert "open a film" in alert(tab, "#message")
+    assert "open a film" in alert_text(tab, "#message")
 
 
 def test_wrong_settings_and_names_are_refused_next_to_their_field(
@@ -38,16 +38,16 @@ def test_wrong_settings_and_names_are_refused_next_to_their_field(
     tab.open("face.mp4")
     for name in ("../escape.mkv", "/tmp/escape.mkv", ".hidden.mkv"):
         tab.page.locator("#name textarea").fill(name)
-        assert "must be a short file name without folders" in alert(tab, "#message")
+        assert "must be a short file name without folders" in alert_text(tab, "#message")
         tab.page.locator("#start").click()
         assert tab.page.locator("#command textarea").input_value() == ""
         tab.page.locator("#name textarea").fill("")
         tab.page.locator("#message [role=alert]").wait_for(state="detached")
     tab.page.get_by_role("button", name="More settings").click()
     tab.page.locator("#field-crf textarea").fill("much")
-    assert "crf" in alert(tab, "#message")
+    assert "crf" in alert_text(tab, "#message")
     tab.page.locator("#preview-button").click()
-    assert "crf" in alert(tab, "#preview")
+    assert "crf" in alert_text(tab, "#preview")
     after = len(server.jobs()) if (server.state / "queue.json").exists() else 0
     assert before == after
 

@@ -23,12 +23,14 @@ EXAMPLE = Path(__file__).parents[4] / "examples" / "astronaut.mp4"
 
 
 @pytest.fixture(autouse=True)
-def _first_frames(monkeypatch: pytest.MonkeyPatch, tracked: list[Any]) -> None:
-    monkeypatch.setattr(film_clips, "_tracked_frames", lambda _film, _detector: iter(tracked))
+def _first_frames(monkeypatch: pytest.MonkeyPatch, tracked_example: list[Any]) -> None:
+    monkeypatch.setattr(
+        film_clips, "_tracked_frames", lambda _film, _detector: iter(tracked_example)
+    )
 
 
 @pytest.fixture(scope="module")
-def tracked() -> list[Any]:
+def tracked_example() -> list[Any]:
     """Track faces in the first frames of the example."""
     return list(islice(film_clips._tracked_frames(EXAMPLE, DETECTOR), 14))
 
