@@ -22,7 +22,7 @@ from vidrestore.settings import (
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     name: str = required("Its name.", group="The output", metavar="NAME")
-    share: float = option(0.5, "A share.", group="How strongly", low=0, high=1, affects="bytes")
+    share: float = option(0.5, "A share.", group="How strongly", low=0, high=1)
     count: int | None = option(None, "A count.", group="The machine", low=1, means="a few")
     length: float = option(
         3.0, "A length.", group="Long films", above=0, high=60, unit="seconds", flag="long"
@@ -101,8 +101,8 @@ def test_a_stage_config_takes_default_range_and_value_from_its_setting() -> None
 def test_settings_are_filtered_by_what_they_affect() -> None:
     @dataclass(frozen=True, kw_only=True)
     class Two:
-        pixels: int = option(1, "Pixels.", group="The output", affects="bytes")
-        files: int = option(1, "Files.", group="The output")
+        pixels: int = option(1, "Pixels.", group="The output")
+        files: int = option(1, "Files.", group="The output", affects="nothing")
 
     assert only_affecting(Two(pixels=2, files=2), "bytes") == Two(pixels=2)
 

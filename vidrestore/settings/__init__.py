@@ -1,6 +1,7 @@
 """Every setting once: its name, type, default, range, help and group. Needs no library."""
 
 from vidrestore.settings.codecs import CODECS, CodecName, check_encoding
+from vidrestore.settings.frames import DetectorName, MaskShape, RepairName
 from vidrestore.settings.job import EngineName, JobSettings
 from vidrestore.settings.option import (
     GROUPS,
@@ -24,14 +25,7 @@ from vidrestore.settings.option_text import (
     value_reader,
 )
 from vidrestore.settings.profiles import PROFILES, Profile, ProfileName, profile_settings
-from vidrestore.settings.restoration import (
-    Deinterlace,
-    DetectorName,
-    MaskShape,
-    PrecisionName,
-    RepairName,
-    RestoreSettings,
-)
+from vidrestore.settings.restoration import Deinterlace, PrecisionName, RestoreSettings
 from vidrestore.settings.track_strength import (
     TrackStrength,
     parse_track_strengths,

@@ -19,6 +19,7 @@ class JobSettings:
         group="Long films",
         common=True,
         see="usage.md#long-films",
+        affects="nothing",
         per_run=True,
     )
     segment_seconds: float = option(
@@ -32,7 +33,6 @@ class JobSettings:
         flag="segment",
         metavar="SECONDS",
         see="usage.md#long-films",
-        affects="bytes",
     )
     engine: EngineName = option(
         "local",
@@ -40,6 +40,7 @@ class JobSettings:
         "at RAY_ADDRESS.",
         group="Long films",
         see="scaling.md",
+        affects="nothing",
     )
     workers: int | None = option(
         None,
@@ -47,6 +48,7 @@ class JobSettings:
         group="Long films",
         low=1,
         means="as many as fit",
+        affects="nothing",
     )
 
     def __post_init__(self) -> None:

@@ -66,8 +66,8 @@ class Option:
     """Section of the docs with more: ``models.md#detail``."""
     per_run: bool = False
     """Whether it belongs to one run, and so not into a project file."""
-    affects: Literal["bytes", "presence", "nothing"] = "nothing"
-    """Whether the result depends on the value, on whether it is given, or on neither."""
+    affects: Literal["bytes", "presence", "nothing"] = "bytes"
+    """Whether the result of a run depends on the value, on whether it is given, or on neither."""
     resolved: bool = False
     """Whether the film depends on what the value resolves to: ``auto`` on the device that it finds,
     a file name on what the file contains."""

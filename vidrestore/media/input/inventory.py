@@ -17,10 +17,11 @@ from av.stream import AttachmentStream, Discard, Disposition, Stream
 
 from vidrestore.errors import MediaError
 from vidrestore.media.ffmpeg_errors import media_errors
-from vidrestore.media.input.probe import open_container, stream_info
+from vidrestore.media.input.probe import open_container
 from vidrestore.media.input.video_info import StreamInfo, VideoInfo
 from vidrestore.media.output.containers import ContainerSpec, container_of
 from vidrestore.media.side_data import side_data_of
+from vidrestore.media.stream_info import stream_info
 from vidrestore.media.streams.copy_plan import is_written_by_muxer
 from vidrestore.media.streams.edit_lists import EditListFilter
 from vidrestore.media.streams.stream_metadata import copied_metadata

@@ -1,6 +1,6 @@
 """Opens films with FFmpeg and reads their headers and first frame."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -12,21 +12,21 @@ import numpy as np
 from av.codec.context import Flags
 from av.container import InputContainer
 from av.packet import Packet
-from av.stream import AttachmentStream, Disposition, Stream
+from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from vidrestore.errors import MediaError
 from vidrestore.media.color.frame_tags import chroma_location_of, color_of, frame_hdr_metadata
 from vidrestore.media.color.pixel_formats import source_layout
-from vidrestore.media.ffmpeg_dump import codec_names
 from vidrestore.media.ffmpeg_errors import media_errors
 from vidrestore.media.fields.field_order import FieldOrderReader
 from vidrestore.media.file_kinds import container_facts, is_image_name
 from vidrestore.media.images.unsupported_formats import refuse_unsupported_image
 from vidrestore.media.input.demuxer import demux_past_errors, is_damage
 from vidrestore.media.input.raw_streams import is_raw, raw_frame_rate
-from vidrestore.media.input.video_info import Chapter, FieldOrder, StreamInfo, VideoInfo
+from vidrestore.media.input.video_info import FieldOrder, VideoInfo
 from vidrestore.media.side_data import side_data_of
+from vidrestore.media.stream_info import MICROSECOND, chapters_of, is_cover_stream, stream_infos
 from vidrestore.media.streams.programs import program_of, programs_of
 from vidrestore.media.streams.timecode import read_tape_tags
 from vidrestore.types import DisplayGeometry
@@ -34,7 +34,6 @@ from vidrestore.types.orientation import Orientation
 
 DEMUXER_OPTIONS = {"fix_teletext_pts": "0"}
 """FFmpeg would shift the times of teletext to the clock references of a transport stream."""
-_MICROSECOND = Fraction(1, 1_000_000)
 _FIELD_ORDERS: Mapping[int, FieldOrder] = {
     1: "progressive",
     2: "top first",
@@ -101,11 +100,6 @@ def main_video_stream(
     return main
 
 
-def is_cover_stream(stream: Stream) -> bool:
-    """Whether a stream is cover art."""
-    return bool(stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails))
-
-
 def probe_video(path: Path, *, program: int | None = None) -> VideoInfo:
     """Return the info of the film at ``path``.
 
@@ -127,10 +121,9 @@ def why_not_video(path: Path) -> str | None:
         return "an image"
     try:
         with open_container(path) as container:
-            if container.format.name in _NOT_VIDEO_FORMATS or container.format.name.endswith(
-                "_pipe"
-            ):
-                return f"not a film ({container.format.name})"
+            name = container.format.name
+            if name in _NOT_VIDEO_FORMATS or name.endswith("_pipe"):
+                return f"not a film ({name})"
             main_video_stream(container, path)
     except MediaError as error:
         return str(error).removeprefix(f"{path}: ")
@@ -178,8 +171,8 @@ def video_info_of(
         codec=stream.codec_context.codec.canonical_name,
         bit_rate=_bit_rate(stream) or container.bit_rate or None,
         video_stream_index=stream.index,
-        streams=tuple(_stream_infos(container)),
-        chapters=tuple(_chapters(container)),
+        streams=tuple(stream_infos(container)),
+        chapters=tuple(chapters_of(container)),
         metadata=dict(container.metadata),
         timecode=tape.timecode,
         reel_name=tape.reel_name,
@@ -267,7 +260,7 @@ def orientation_of(frame: av.VideoFrame) -> Orientation:
 def _origin_seconds(container: InputContainer) -> Fraction:
     start = cast("int | None", container.start_time)
     if not container_facts(container.format.name).starts_at_zero and start is not None:
-        return start * _MICROSECOND
+        return start * MICROSECOND
     return Fraction(0)
 
 
@@ -275,7 +268,7 @@ def _duration_seconds(container: InputContainer, stream: VideoStream) -> float |
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
     if container.duration is not None:
-        return float(container.duration * _MICROSECOND)
+        return float(container.duration * MICROSECOND)
     return None
 
 
@@ -300,46 +293,3 @@ def _variable_rate(ticks: list[int]) -> bool | None:
     ordered = sorted(ticks)[: None if is_complete else -_MAX_REORDERED]
     steps = [after - before for before, after in pairwise(ordered)]
     return max(steps) - min(steps) > 1 if len(steps) >= 2 else None
-
-
-def _stream_infos(container: InputContainer) -> Iterator[StreamInfo]:
-    has_decoders = all(cast(object, s.codec_context) is not None for s in container.streams)
-    names: Mapping[int, str] = {} if has_decoders else codec_names(container)
-    for stream in container.streams:
-        yield stream_info(stream, names.get(stream.index))
-
-
-def stream_info(stream: Stream, codec_name: str | None) -> StreamInfo:
-    """Return the info of a stream; ``codec_name`` is for codecs that PyAV does not know."""
-    context = cast("av.CodecContext | None", stream.codec_context)
-    audio = stream if isinstance(stream, av.AudioStream) and context is not None else None
-    start = stream.start_time
-    base = stream.time_base
-    is_attachment = isinstance(stream, AttachmentStream)
-    return StreamInfo(
-        index=stream.index,
-        kind=stream.type,
-        codec=context.codec.canonical_name
-        if context
-        else getattr(stream, "name", None) or codec_name,
-        language=stream.language,
-        title=stream.metadata.get("title"),
-        default=bool(stream.disposition & Disposition.default),
-        is_cover=stream.type == "video" and is_cover_stream(stream),
-        start_seconds=start * base if start is not None and base is not None else None,
-        bit_rate=context.bit_rate if context is not None else None,
-        channels=audio.codec_context.layout.nb_channels if audio else None,
-        channel_layout=audio.codec_context.layout.name if audio else None,
-        sample_rate_hz=audio.codec_context.sample_rate if audio else None,
-        file_name=stream.name if is_attachment else None,
-    )
-
-
-def _chapters(container: InputContainer) -> Iterator[Chapter]:
-    for chapter in container.chapters():
-        base = chapter["time_base"] or _MICROSECOND
-        yield Chapter(
-            start_seconds=chapter["start"] * base,
-            end_seconds=chapter["end"] * base,
-            title=chapter["metadata"].get("title"),
-        )

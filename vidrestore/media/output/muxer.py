@@ -1,6 +1,7 @@
 """Writes a video file: encoded packets of the video, interleaved with the copied streams."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -292,10 +293,7 @@ class Muxer:
     def close(self) -> None:
         """Close both files; safe to call twice."""
         for container in (self._source, self._output):
-            if container is None:
-                continue
-            try:
-                container.close()
-            except av.error.FFmpegError:
+            if container is not None:
                 # The end of an incomplete file cannot be written; the file is deleted anyway.
-                continue
+                with suppress(av.error.FFmpegError):
+                    container.close()

@@ -6,8 +6,9 @@ from pathlib import Path
 from av.container import InputContainer
 from av.stream import AttachmentStream, Disposition, Stream
 
-from vidrestore.media.input.probe import is_cover_stream, open_container
+from vidrestore.media.input.probe import open_container
 from vidrestore.media.output.containers import ContainerSpec
+from vidrestore.media.stream_info import is_cover_stream
 from vidrestore.text import printable_text
 
 # Statistics of packets, and names of the programs that wrote the file.

@@ -15,8 +15,9 @@ from av.stream import AttachmentStream, Stream
 from av.video.stream import VideoStream
 
 from vidrestore.media.file_kinds import container_facts
-from vidrestore.media.input.probe import is_cover_stream, open_container
+from vidrestore.media.input.probe import open_container
 from vidrestore.media.output.containers import ContainerSpec, supports_codec
+from vidrestore.media.stream_info import is_cover_stream
 
 _PACKETS_TO_FIRST = 2000
 _FRAMED_CODECS = frozenset({"mp1", "mp2", "mp3", "aac", "ac3"})
