@@ -12,8 +12,8 @@ from vidrestore.faces.align import align_face
 from vidrestore.faces.detection.detector import Detector
 from vidrestore.faces.tracking.landmark_smoothing import smooth_tracks
 from vidrestore.faces.tracking.tracker import track_faces
-from vidrestore.media import open_source
 from vidrestore.media.color.preview import preview_rgb
+from vidrestore.training.data.whole_frames import open_whole_frames
 from vidrestore.types import Frame, RgbView
 
 
@@ -32,7 +32,7 @@ def align_clip(path: Path, *, detector: Detector, max_frames: int) -> list[Tenso
         ConfigError: No face is in two or more frames.
         MediaError: The video cannot be read.
     """
-    with open_source(path) as source:
+    with open_whole_frames(path) as source:
         geometry = source.info.geometry
 
         def view(frame: Frame, max_side_px: int) -> RgbView:

@@ -1,7 +1,8 @@
 """Cuts the tracks of films into clips of aligned faces, and splits them into train and test.
 
 No person and no shot is in both splits. Every frame is an image of a face, so training reads the
-splits as it reads any folder.
+splits as it reads any folder; the temporal loss reads neighboring frames (``clip_pairs``). Of
+interlaced films, frames are made as ``whole_frames`` says.
 """
 
 import shutil
@@ -22,7 +23,6 @@ from vidrestore.errors import ConfigError
 from vidrestore.faces.detection.detector import Detector
 from vidrestore.faces.tracking.landmark_smoothing import smooth_tracks
 from vidrestore.faces.tracking.tracker import track_faces
-from vidrestore.media import open_source
 from vidrestore.media.color.preview import preview_rgb
 from vidrestore.safeguard.identity import PEOPLE_DISTANCE
 from vidrestore.training.data.archives import read_image
@@ -41,6 +41,7 @@ from vidrestore.training.data.preparation.prepared_folder import (
     PreparedFolder,
     write_table,
 )
+from vidrestore.training.data.whole_frames import open_whole_frames
 from vidrestore.types import Frame, RgbView, TrackedFrame
 
 Embedding: TypeAlias = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
@@ -121,7 +122,7 @@ def prepare_clips(
 
 
 def _tracked_frames(film: Path, detector: Detector) -> Iterator[tuple[TrackedFrame, RgbView]]:
-    with open_source(film) as source:
+    with open_whole_frames(film) as source:
         geometry = source.info.geometry
 
         def view(frame: Frame, max_side_px: int) -> RgbView:
