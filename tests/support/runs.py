@@ -38,6 +38,26 @@ def write_faces(root: Path) -> Path:
     return root
 
 
+def write_clips(root: Path, *, frames: int = 4) -> Path:
+    """Write two clips of a smooth picture that moves, as ``--film`` does; return their folder."""
+    folder = root / "clips" / "train"
+    folder.mkdir(parents=True, exist_ok=True)
+    points = (TEMPLATE_LANDMARKS_XY * 128 / 512).ravel()
+    rows = ["\t".join(["file", *POINT_COLUMNS, "eff_res512", "mask", "clip"])]
+    for clip in range(2):
+        noise = np.random.default_rng(clip).random((200, 200, 3), dtype=np.float32)
+        scene = cv2.GaussianBlur(noise, (0, 0), 3)
+        scene = (scene - scene.min()) / np.ptp(scene)
+        for frame in range(frames):
+            x, y = 20 + 4 * frame, 30 - 2 * frame
+            file = f"{clip}_{frame}.png"
+            cv2.imwrite(str(folder / file), 255 * scene[y : y + 128, x : x + 128])
+            cells = [file, *(f"{point:.2f}" for point in points), "128", "", f"film-{clip}"]
+            rows.append("\t".join(cells))
+    (folder / "faces.tsv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
 def data(root: Path, **changes: Any) -> dict[str, Any]:
     return {
         "root": str(root),
@@ -165,17 +185,32 @@ def on_mobile_prior(network: str) -> Callable[[Path], dict[str, Any]]:
     return small
 
 
+def with_clips(small: Callable[[Path], dict[str, Any]]) -> Callable[[Path], dict[str, Any]]:
+    """A system with the temporal loss, on two pairs in every micro-batch."""
+
+    def settings(root: Path) -> dict[str, Any]:
+        base = small(root)
+        pairs = 2 * base["batch"].get("accumulation_steps", 1)
+        base["clips"] = {"folder": str(write_clips(root)), "pairs": pairs, "num_workers": 0}
+        if "loss_weights" in base:
+            base["loss_weights"] = base["loss_weights"] | {"temporal": 1.0}
+            return base
+        return base | {"temporal_weight": 1.0}
+
+    return settings
+
+
 SMALL: dict[str, Callable[[Path], dict[str, Any]]] = {
     "stylegan2": stylegan2,
     "parser": parser,
-    "psfrgan": psfrgan,
+    "psfrgan": with_clips(psfrgan),
     "gfpgan": restorer("gfpgan"),
-    "gfpgan-clean": restorer("gfpgan-clean"),
+    "gfpgan-clean": with_clips(restorer("gfpgan-clean")),
     "mmrb": restorer("mmrb"),
     "gfpgan-mobile": on_mobile_prior("gfpgan-clean"),
     "mmrb-mobile": on_mobile_prior("mmrb"),
     "prior": on_mobile_prior("prior"),
-    "lite": restorer("lite"),
+    "lite": with_clips(restorer("lite")),
     "lite-by-crops": lite_by_crops,
 }
 TASK_OF = {name: name if name in TASKS else "restorer" for name in SMALL}

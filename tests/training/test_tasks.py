@@ -92,6 +92,20 @@ def test_conflicting_settings_are_refused(
         from_mapping({"steps": 1, "restorer": raw}, RunConfig, where="test")
 
 
+@pytest.mark.parametrize("change", ["clips", "weight"])
+@pytest.mark.parametrize("system", ["lite", "psfrgan"])
+def test_a_temporal_loss_and_clips_need_each_other(system: str, change: str, root: Path) -> None:
+    task, settings = TASK_OF[system], SMALL[system](root)
+    if change == "clips":
+        del settings["clips"]
+    elif task == "psfrgan":
+        del settings["temporal_weight"]
+    else:
+        del settings["loss_weights"]["temporal"]
+    with pytest.raises(ConfigError, match=rf"temporal.* \[{task}.clips\] need each other"):
+        small_config(system, root, **{task: settings})
+
+
 def test_the_packaged_prior_is_refused_for_another_size(root: Path) -> None:
     settings = restorer("gfpgan-clean")(root) | {"prior": "mobile"}
     config = from_mapping({"steps": 1, "restorer": settings}, RunConfig, where="test")

@@ -43,6 +43,7 @@ class ExplainedWeight:
 _Sources: TypeAlias = Mapping[str, Published]
 _OPTIONS = "train_gfpgan_v1.yml"
 _OWN = Published(None, "our own")
+_TEMPORAL = Published(None, "Lai et al. 2018, 3.2: 100 beside 10 of perceptual, of a network after")
 
 GFPGAN_SOURCES: _Sources = MappingProxyType(
     {
@@ -84,6 +85,7 @@ _PSFRGAN_SOURCES: _Sources = MappingProxyType(
         "l2_weight": Published(0, "PSFR-GAN 3.3, equation 6; not in the released code"),
         "matching_weight": Published(10, "PSFR-GAN 3.3, equation 6; README: --lambda_fm"),
         "adversarial_weight": Published(1, "PSFR-GAN 4.3: lambda_adv; enhance_model: --lambda_g"),
+        "temporal_weight": _TEMPORAL,
     }
 )
 _PARSER_SOURCES: _Sources = MappingProxyType(
@@ -115,11 +117,11 @@ def explain(config: RunConfig) -> list[ExplainedWeight]:
 
 def _restorer_weights(config: RestorerConfig) -> list[ExplainedWeight]:
     sources = {"gfpgan": GFPGAN_SOURCES, "gfpgan-clean": GFPGAN_SOURCES, "mmrb": MMRB_SOURCES}
-    table = sources.get(config.network, {})
+    table = {"temporal": _TEMPORAL, **sources.get(config.network, {})}
     weights = config.loss_weights
     values: dict[str, float] = {
         name: getattr(weights, name)
-        for name in (*GFPGAN_SOURCES, "log_l1", "ssim", "texture_adversarial")
+        for name in (*GFPGAN_SOURCES, "log_l1", "ssim", "texture_adversarial", "temporal")
         if hasattr(weights, name)
     }
     values |= {"r1_weight": config.r1_weight, "r1_interval": config.r1_interval}

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from support.regression import CPU, Regression, run
-from support.runs import BATCH, SMALL, TASK_OF, data, small_config, write_faces
+from support.runs import BATCH, SMALL, TASK_OF, data, small_config, with_clips, write_faces
 from torch import Tensor
 
 from vidrestore.training.engine.checkpoint import read_checkpoint
@@ -36,6 +36,7 @@ def train_one(name: str, root: Path, target: Path) -> None:
     if name == "lite-by-crops":
         settings["data"] = data(root, min_resolution_ratio=0.5)
         settings |= {"crop_px": 32, "texture_px": 32, "batch": BATCH}
+        settings = with_clips(lambda _: settings)(root)
     if name == "gfpgan":  # what is drawn for the generator
         settings["loss_weights"] |= dict.fromkeys(
             ("adversarial", "component", "component_style"), 0.0

@@ -21,6 +21,14 @@ class Exposure:
     gray: bool
     """Whether every channel becomes the mean of the channels."""
 
+    def apply(self, image_hwc: FloatArray) -> FloatArray:
+        """Return ``(H, W, 3)`` float32 RGB in [0, 1] with this change."""
+        image = image_hwc**self.gamma * np.array(self.gain_rgb) + self.lift
+        image = np.clip(image, 0, 1)
+        if self.gray:
+            image = np.repeat(image.mean(axis=2, keepdims=True), 3, axis=2)
+        return image.astype(np.float32)
+
 
 def draw_exposure(rng: np.random.Generator, *, gray_probability: float) -> Exposure:
     """Draw a change of exposure; it is gray with ``gray_probability``."""
@@ -32,18 +40,6 @@ def draw_exposure(rng: np.random.Generator, *, gray_probability: float) -> Expos
         lift=rng.uniform(0, 0.05),
         gray=bool(rng.random() < gray_probability),
     )
-
-
-def jitter_color(
-    image_hwc: FloatArray, rng: np.random.Generator, *, gray_probability: float
-) -> FloatArray:
-    """Return ``(H, W, 3)`` float32 RGB in [0, 1] with a random change of exposure."""
-    exposure = draw_exposure(rng, gray_probability=gray_probability)
-    image = image_hwc**exposure.gamma * np.array(exposure.gain_rgb) + exposure.lift
-    image = np.clip(image, 0, 1)
-    if exposure.gray:
-        image = np.repeat(image.mean(axis=2, keepdims=True), 3, axis=2)
-    return image.astype(np.float32)
 
 
 def mirror(

@@ -1,5 +1,6 @@
 """Datasets of aligned faces and their degraded versions, for training and for evaluation."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
@@ -15,7 +16,7 @@ from torch.utils.data import Dataset
 from vidrestore.affine import fit_similarity
 from vidrestore.errors import ConfigError
 from vidrestore.training.data.archives import is_compressed_tar, read_image, read_labels
-from vidrestore.training.data.augment import jitter_color, mirror
+from vidrestore.training.data.augment import draw_exposure, mirror
 from vidrestore.training.data.check_faces import check_faces
 from vidrestore.training.data.color_jitter import ColorJitterConfig, to_gray
 from vidrestore.training.data.component_boxes import (
@@ -101,6 +102,17 @@ class DatasetConfig:
             raise ConfigError(f"min_resolution_ratio must be in (0, 1], got {ratio}")
 
 
+def vary_color(
+    frames: Sequence[FloatArray], config: DatasetConfig, rng: np.random.Generator
+) -> list[FloatArray]:
+    """Return frames in [0, 1] with one change of exposure and tint, or of gray, as configured."""
+    if config.vary_exposure:
+        exposure = draw_exposure(rng, gray_probability=config.gray_probability)
+        return [exposure.apply(frame) for frame in frames]
+    is_gray = rng.random() < config.gray_probability
+    return [to_gray(frame) if is_gray else frame for frame in frames]
+
+
 class FaceDataset(Dataset[FaceSample]):
     """Training samples: sample ``k`` is a function of the seed and ``k`` alone.
 
@@ -155,17 +167,11 @@ class FaceDataset(Dataset[FaceSample]):
         if rng.random() < 0.5 and self._config.mirror:
             face, points, labels = mirror(face, points, labels)
             boxes = mirrored_boxes(boxes, width_px=self._config.size_px)
-        image = self._vary_color(face.astype(np.float32) / 255.0, rng)
+        (image,) = vary_color([face.astype(np.float32) / 255.0], self._config, rng)
         pair = self._recipe.draw(rng).degrade(np.ascontiguousarray(image))
         if self._config.color_jitter is not None:
             pair = self._config.color_jitter.draw(rng).apply(pair)
         return self._sample(number, pair, boxes, labels)
-
-    def _vary_color(self, image: FloatArray, rng: np.random.Generator) -> FloatArray:
-        gray_probability = self._config.gray_probability
-        if self._config.vary_exposure:
-            return jitter_color(image, rng, gray_probability=gray_probability)
-        return to_gray(image) if rng.random() < gray_probability else image
 
     def _boxes(self, number: int, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the boxes of eyes and mouth of face ``number``, whose landmarks are ``points``."""

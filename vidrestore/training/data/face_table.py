@@ -46,6 +46,8 @@ class FaceRow:
     """Label image of the same size as the image; None if the face has no labels."""
     boxes_xyxy: NDArray[np.float64] | None = None
     """``(3, 4)`` boxes of eyes and mouth relative to the tile; None if the table has none."""
+    clip: str | None = None
+    """Name of the clip that the image is a frame of; None if it is of none."""
 
 
 def has_table(folder: Path) -> bool:
@@ -130,6 +132,7 @@ def _face_row(folder: Path, cells: dict[str, str]) -> FaceRow:
         effective_px=float(cells["eff_res512"]),
         labels_path=folder / cells["mask"] if cells.get("mask") else None,
         boxes_xyxy=_numbers(cells, BOX_COLUMNS).reshape(3, 4) if has_boxes else None,
+        clip=cells.get("clip") or None,
     )
 
 

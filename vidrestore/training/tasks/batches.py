@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import cv2
 import torch
@@ -11,6 +12,8 @@ from torch.utils.data import DataLoader, Dataset
 from vidrestore.errors import ConfigError, VidrestoreError
 from vidrestore.training.data.dataset import FaceSample
 from vidrestore.training.engine.distributed import DistributedContext
+
+S = TypeVar("S")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,9 +46,7 @@ def face_batches(
     as_bytes: bool = False,
     pin_memory: bool = False,
 ) -> Iterator[Sequence[FaceSample]]:
-    """Yield the micro-batches of step ``first_step`` and all following steps, endlessly.
-
-    Sample indices depend only on the step and on the position in the batch.
+    """Yield the micro-batches of faces, as ``sample_batches`` does.
 
     Args:
         dataset: The samples.
@@ -54,6 +55,34 @@ def face_batches(
         context: The processes of the run.
         as_bytes: Whether images and labels come as uint8, a quarter of the memory and of the
             transfers; ``to_device`` converts them. Targets are rounded to 8-bit levels.
+        pin_memory: Whether batches are in memory that a GPU copies from while it computes.
+
+    Raises:
+        ConfigError: The batch cannot be split evenly.
+    """
+    samples = _ByteSamples(dataset) if as_bytes else dataset
+    return sample_batches(
+        samples, config, first_step=first_step, context=context, pin_memory=pin_memory
+    )
+
+
+def sample_batches(
+    dataset: Dataset[S],
+    config: BatchConfig,
+    *,
+    first_step: int,
+    context: DistributedContext,
+    pin_memory: bool = False,
+) -> Iterator[Sequence[S]]:
+    """Yield the micro-batches of step ``first_step`` and all following steps, endlessly.
+
+    Sample indices depend only on the step and on the position in the batch.
+
+    Args:
+        dataset: Samples, named tuples of tensors.
+        config: Batch size, and how batches are read.
+        first_step: Of the run.
+        context: The processes of the run.
         pin_memory: Whether batches are in memory that a GPU copies from while it computes.
 
     Raises:
@@ -68,7 +97,7 @@ def face_batches(
             step += 1
 
     loader = DataLoader(
-        _ByteSamples(dataset) if as_bytes else dataset,
+        dataset,
         batch_sampler=indices(),  # pyright: ignore[reportArgumentType]  (endless, so unsized)
         num_workers=config.num_workers,
         prefetch_factor=config.prefetch_batches if config.num_workers else None,
@@ -82,7 +111,7 @@ def face_batches(
         except VidrestoreError as error:
             raise _without_traceback(error) from error
         chunks = [torch.chunk(tensor, config.accumulation_steps) for tensor in batch]
-        yield [FaceSample(*fields) for fields in zip(*chunks, strict=True)]
+        yield [type(batch)(*fields) for fields in zip(*chunks, strict=True)]
 
 
 class _ByteSamples(Dataset[FaceSample]):

@@ -21,6 +21,7 @@ from vidrestore.models.face_parser import FaceParser, face_parser_from_shapes
 from vidrestore.models.psfrgan.discriminator import MultiScaleDiscriminator
 from vidrestore.models.psfrgan.generator import PsfrganGenerator, PsfrganRestorer
 from vidrestore.restore.restorer import Restorer
+from vidrestore.training.data.clip_pairs import ClipsConfig, check_clips
 from vidrestore.training.data.dataset import DatasetConfig, FaceSample
 from vidrestore.training.data.face_table import UNKNOWN_LABEL
 from vidrestore.training.engine.loop import Preview
@@ -75,6 +76,9 @@ class PsfrganConfig:
     style_weight: float | None = None
     """None takes the weight of the form from ``STYLE_FORMS``."""
     adversarial_weight: float = 1.0
+    temporal_weight: float = 0.0
+    """Of the temporal loss (Lai et al. 2018), which is not in the paper, on pairs of ``clips``."""
+    clips: ClipsConfig | None = None
     scale_reduction: ScaleReduction = field(default="sum", metadata={"alias": "over_scales"})
     """Whether adversarial and matching losses are summed over scales, as in equations 6 to 8, or
     averaged, as in the released code."""
@@ -86,6 +90,8 @@ class PsfrganConfig:
 
     def __post_init__(self) -> None:
         weights = (self.l1_weight, self.l2_weight, self.matching_weight, self.adversarial_weight)
+        check_clips(self.clips, self.temporal_weight, where="temporal_weight", table="psfrgan")
+        weights += (self.temporal_weight,)
         if min(*weights, self.resolved_style_weight()) < 0:
             raise ConfigError("weights of losses must be >= 0")
         if not (self.l1_weight or self.l2_weight):
@@ -122,7 +128,7 @@ class PsfrganTask(FaceTask):
     """Trains generator and multi-scale discriminator."""
 
     def __init__(self, config: PsfrganConfig, *, seed: int, device: torch.device) -> None:
-        super().__init__(config.data, config.batch, seed=seed, device=device)
+        super().__init__(config.data, config.batch, seed=seed, device=device, clips=config.clips)
         self._config = config
         side = config.data.size_px
         generator = PsfrganGenerator(
@@ -167,12 +173,17 @@ class PsfrganTask(FaceTask):
         samples = [to_device(batch, self._device) for batch in batches]
         maps = [self._maps(sample) for sample in samples]
         outputs: list[_GanBatch] = []
+        pairs = None if self._temporal is None else self._temporal.next_step()
 
         def generator_terms(pair: tuple[FaceSample, _Maps]) -> dict[str, Tensor]:
             sample, sample_maps = pair
             fake = self._generator(sample.degraded, sample_maps.degraded).image
             outputs.append(_GanBatch(sample.target, fake.detach(), sample_maps.sharp))
-            return self._generator_terms(sample.target, fake, sample_maps)
+            terms = self._generator_terms(sample.target, fake, sample_maps)
+            if self._temporal is not None and pairs is not None:
+                loss = self._temporal.loss(self._restored, pairs[len(outputs) - 1])
+                terms["temporal"] = self._config.temporal_weight * loss
+            return terms
 
         with frozen_weights(self._discriminator):
             logged = optimizer_step.apply(
@@ -189,6 +200,11 @@ class PsfrganTask(FaceTask):
             self._discriminator_terms,
             run_state,
         )
+
+    def _restored(self, degraded: Tensor) -> Tensor:
+        parsing = self._restorer.parse_faces(degraded)[1]
+        parsing = parsing if self._config.uses_map else torch.zeros_like(parsing)
+        return self._generator(degraded, parsing).image
 
     def _maps(self, sample: FaceSample) -> _Maps:
         degraded = self._restorer.parse_faces(sample.degraded)[1]

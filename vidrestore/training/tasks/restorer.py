@@ -2,8 +2,8 @@
 
 The losses are those of GFP-GAN (Wang et al. 2021, section 3.5) and MMRB (Hu et al. 2022,
 section 3.4): reconstruction by pixels, pyramid and perceptual features, a global discriminator,
-three discriminators of components, and identity. A term of weight zero is left out, with its
-networks.
+three discriminators of components, and identity; and our own choice of the temporal loss of Lai et
+al. 2018. A term of weight zero is left out, with its networks.
 """
 
 import copy
@@ -20,6 +20,7 @@ from vidrestore.models.gfpgan.original import GFPGAN
 from vidrestore.models.prior_restorer import PriorRestorer
 from vidrestore.models.stylegan2.synthesis import sample_noise
 from vidrestore.restore.restorer import Restorer
+from vidrestore.training.data.clip_pairs import FramePair
 from vidrestore.training.data.dataset import FaceSample, limit_resolution
 from vidrestore.training.engine.distributed import DistributedContext
 from vidrestore.training.engine.loop import Preview
@@ -37,12 +38,14 @@ from vidrestore.training.tasks.build import build_generator
 from vidrestore.training.tasks.discriminators import CropWindow, GanBatch, build_discriminators
 from vidrestore.training.tasks.generated_faces import GeneratedFaces
 from vidrestore.training.tasks.restorer_config import RestorerConfig
+from vidrestore.training.tasks.temporal import crop_pair
 from vidrestore.training.validation import wrap_restorer
 from vidrestore.types import CROP_SIZE_PX
 
 _PREVIEW_ROWS = 6
-_NOISE_STREAM = 1000
-"""Random stream of the noise; the index of the micro-batch is added."""
+_NOISE_STREAM, _PAIR_STREAM, _PAIR_NOISE_STREAM = 1000, 2000, 3000
+"""Random streams of noise, and of windows and noise of pairs; the index of the micro-batch is
+added."""
 
 PIXEL_LOSSES: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = MappingProxyType(
     {
@@ -58,7 +61,7 @@ class RestorerTask(FaceTask):
     """Trains a restorer, and the discriminators that its loss weights need."""
 
     def __init__(self, config: RestorerConfig, *, seed: int, device: torch.device) -> None:
-        super().__init__(config.data, config.batch, seed=seed, device=device)
+        super().__init__(config.data, config.batch, seed=seed, device=device, clips=config.clips)
         self._config = config
         weights = config.loss_weights
         self._network = build_generator(config).to(device)
@@ -134,6 +137,7 @@ class RestorerTask(FaceTask):
         """Update the restorer, then the discriminators on its output."""
         self._network.train()
         outputs: list[GanBatch] = []
+        pairs = None if self._temporal is None else self._temporal.next_step()
 
         def generator_terms(sample: FaceSample) -> dict[str, Tensor]:
             sample = to_device(sample, self._device)
@@ -156,6 +160,9 @@ class RestorerTask(FaceTask):
                     terms["styles"] = self._config.loss_weights.styles * term
             for discriminator in self._discriminators:
                 terms |= discriminator.generator_terms(batch)
+            if pairs is not None:
+                pair = pairs[len(outputs) - 1]
+                terms["temporal"] = self._temporal_loss(pair, run_state, len(outputs) - 1)
             return terms
 
         states = [state for name, state in self.train_states.items() if name != "generator"]
@@ -166,6 +173,25 @@ class RestorerTask(FaceTask):
         for discriminator in self._discriminators:
             logged |= discriminator.update(outputs, run_state, optimizer_step)
         return logged
+
+    def _temporal_loss(self, pair: FramePair, run_state: RunState, micro_batch: int) -> Tensor:
+        """Return the weighted temporal loss; both frames of a pair get the same noise."""
+        assert self._temporal is not None
+        size_px = pair.target.shape[-1]
+        window = CropWindow.draw(
+            run_state.generator(_PAIR_STREAM + micro_batch),
+            side=self._config.crop_px or size_px,
+            within=size_px,
+        )
+        options: dict[str, Any] = {}
+        if self._draws_noise:
+            noise = self._draw_noise(run_state, _PAIR_NOISE_STREAM + micro_batch, len(pair.target))
+            options["noise"] = [torch.cat([level, level]) for level in noise]
+        loss = self._temporal.loss(
+            lambda degraded: self._network(degraded, **options).image,
+            crop_pair(pair, y=window.y, x=window.x, side=window.side),
+        )
+        return self._config.loss_weights.temporal * loss
 
     def _draw_noise(self, run_state: RunState, stream: int, batch: int) -> list[Tensor]:
         """Draw the noise of this process's part of a micro-batch."""

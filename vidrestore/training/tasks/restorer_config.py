@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from vidrestore.errors import ConfigError
+from vidrestore.training.data.clip_pairs import ClipsConfig, check_clips
 from vidrestore.training.data.dataset import DatasetConfig
 from vidrestore.training.engine.optimizers import AdamConfig, ParamGroupConfig
 from vidrestore.training.losses.perceptual import LAYER_WEIGHTS, Norm
@@ -34,6 +35,9 @@ class LossWeights:
     """Weight of feature matching in the component discriminators (Wang et al. 2018), which GFP-GAN
     compares its style loss with (figure 6)."""
     identity: float = 10.0
+    temporal: float = 0.0
+    """Of the difference of a frame from the warped one before it (Lai et al. 2018), measured on
+    pairs of ``clips``."""
     styles: float = 0.0
     """Of the mean squared error of styles, of generated faces alone (our own)."""
     identity_distance: Literal["l1", "cosine"] = "l1"
@@ -54,7 +58,7 @@ class LossWeights:
     def looks_at_output(self) -> bool:
         """Whether a term needs the drawn image, not the encoder's pyramid and styles alone."""
         rest = (self.ssim, self.style, self.adversarial, self.texture_adversarial, self.identity)
-        pixels = (self.l1, self.log_l1, self.perceptual)
+        pixels = (self.l1, self.log_l1, self.perceptual, self.temporal)
         return self.uses_component_discriminators or any((*pixels, *rest))
 
     @property
@@ -92,6 +96,8 @@ class RestorerConfig:
     """Faces drawn by the fixed prior of ``prior`` while it trains, whose styles are known."""
     data: DatasetConfig
     batch: BatchConfig
+    clips: ClipsConfig | None = None
+    """Pairs of neighboring frames, for ``loss_weights.temporal``."""
     generator: AdamConfig
     discriminator: AdamConfig | None = None
     texture_discriminator: AdamConfig | None = field(default=None, metadata={"alias": "texture"})
@@ -158,6 +164,7 @@ class RestorerConfig:
             )
         if weights.pyramid and self.network == "lite":
             raise ConfigError("lite has no pyramid: set loss_weights.pyramid = 0")
+        check_clips(self.clips, weights.temporal, where="loss_weights.temporal", table="restorer")
         self._check_crops()
         self._check_prior()
 

@@ -29,7 +29,7 @@ _GRAIN_REACH_PX = 5
 def apply_tones(image_NCHW: Tensor, rows: DrawnDegradations) -> Tensor:
     """Return images in the exposure and the tones of their footage, the restorer's targets.
 
-    Equals ``jitter_color``, then ``Tone.apply`` without flicker.
+    Equals ``Exposure.apply``, then ``Tone.apply`` without flicker.
 
     Args:
         image_NCHW: ``(N, 3, S, S)`` float32 RGB in [0, 1].
