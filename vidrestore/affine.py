@@ -64,6 +64,17 @@ def apply_affine(affine: Affine, landmarks_xy: ArrayLike) -> NDArray[np.float64]
     return points @ affine[:, :2].T + affine[:, 2]
 
 
+def scaling(ratio: float) -> Affine:
+    """Return the map to the pixels of the same picture in another size.
+
+    Its edges stay in place, so the centers of its pixels shift.
+
+    Args:
+        ratio: Of the new side to the old one.
+    """
+    return np.array([[ratio, 0.0, (ratio - 1) / 2], [0.0, ratio, (ratio - 1) / 2]])
+
+
 def scale_of(affine: Affine) -> float:
     """Return the mean magnification: the square root of the area ratio."""
     return float(np.sqrt(abs(np.linalg.det(affine[:, :2]))))

@@ -14,6 +14,7 @@ from vidrestore.types import ColorTags, DisplayGeometry, Frame, PixelFormat, Res
 
 PLAIN = PasteConfig(grain=0.0)
 both_masks = pytest.mark.parametrize("shape", ["face", "head"])
+both_sizes = pytest.mark.parametrize("side_px", [256, 512])
 HW = (150, 202)
 
 
@@ -45,12 +46,14 @@ def may_change(
 @pytest.mark.parametrize("pixel_format", FORMATS, ids=lambda pixel_format: pixel_format.name)
 @pytest.mark.parametrize("hw", [HW, (121, 163)])
 @both_masks
+@both_sizes
 def test_samples_outside_the_mask_are_untouched(
-    pixel_format: PixelFormat, hw: tuple[int, int], shape: MaskShape
+    pixel_format: PixelFormat, hw: tuple[int, int], shape: MaskShape, side_px: int
 ) -> None:
     frame = random_frame(pixel_format, hw)
     geometry = DisplayGeometry(coded_hw=hw)
-    face = restored_face(frame, geometry, face_at((90, 70), size_px=110, angle=0.3), gain=0.2)
+    where = face_at((90, 70), size_px=110, angle=0.3)
+    face = restored_face(frame, geometry, where, gain=0.2, side_px=side_px)
     config = PasteConfig(mask=shape)
     after = paste_faces(frame, geometry, (face,), config=config, keep_chroma=False).frame
     for index, (old, new) in enumerate(zip(frame.planes, after.planes, strict=True)):
@@ -130,6 +133,22 @@ def test_an_identity_restorer_keeps_a_large_face_exactly(shape: MaskShape) -> No
     after = paste_faces(frame, geometry, (face,), config=config, keep_chroma=False).frame
     for old, new in zip(frame.planes, after.planes, strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+@both_masks
+def test_a_small_crop_changes_a_small_face_as_a_large_one_does(shape: MaskShape) -> None:
+    frame = random_frame(YUV444, HW, smooth=True)
+    geometry = DisplayGeometry(coded_hw=HW)
+    where = face_at((90, 70), size_px=110, angle=0.3)
+    faces = [restored_face(frame, geometry, where, gain=4.0, side_px=side) for side in (256, 512)]
+    config = PasteConfig(mask=shape, grain=0.0)
+    small, large = (
+        paste_faces(frame, geometry, (face,), config=config, keep_chroma=False) for face in faces
+    )
+    assert small.masks_xyxy == large.masks_xyxy
+    difference = small.frame.planes[0].astype(int) - large.frame.planes[0]
+    change = large.frame.planes[0].astype(int) - frame.planes[0]
+    assert np.abs(difference).max() <= 2 < 10 < np.abs(change).max()
 
 
 def test_detail_finer_than_the_crop_survives_on_a_large_face() -> None:

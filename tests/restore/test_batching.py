@@ -1,5 +1,6 @@
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import cycle
 
 import numpy as np
 import pytest
@@ -12,8 +13,8 @@ from vidrestore.types import AlignedFace, AlignedFrame, RestoredCrops, TrackedFa
 POINTS = np.array([[1, 1], [3, 1], [2, 2], [1, 3], [3, 3]], dtype=np.float32)
 
 
-def aligned_frame(index: int, faces: int) -> AlignedFrame:
-    """Return a frame whose crops are filled with their track's number."""
+def aligned_frame(index: int, faces: int, *, sides_px: Sequence[int] = (512,)) -> AlignedFrame:
+    """Return a frame whose crops are filled with their track's number, of these sides in turn."""
     numbers = [100 * index + face for face in range(faces)]
     return AlignedFrame(
         frame=random_frame(GRAY, (8, 8), index=index),
@@ -28,9 +29,9 @@ def aligned_frame(index: int, faces: int) -> AlignedFrame:
                     raw_landmarks_xy=POINTS,
                 ),
                 display_to_crop=np.eye(2, 3),
-                crop_chw=torch.full((3, 512, 512), float(number)),
+                crop_chw=torch.full((3, side, side), float(number)),
             )
-            for number in numbers
+            for number, side in zip(numbers, cycle(sides_px), strict=False)
         ),
     )
 
@@ -148,3 +149,19 @@ def test_the_restorer_gets_the_denoised_crop_if_it_exists() -> None:
     )
     assert [float(face.restored_chw[0, 0, 0]) for face in done.faces] == [7.0, 1.0]
     assert float(done.faces[0].aligned.crop_chw[0, 0, 0]) == 0.0
+
+
+def test_crops_of_different_sizes_come_in_different_batches() -> None:
+    sizes: list[tuple[int, int]] = []
+
+    def restore(crops: torch.Tensor) -> RestoredCrops:
+        sizes.append((len(crops), crops.shape[-1]))
+        return RestoredCrops(images_nchw=crops)
+
+    frames = [aligned_frame(index, 3, sides_px=(512, 256)) for index in range(2)]
+    done = list(restore_frames(iter(frames), restore=restore, batch_size=6, max_waiting_frames=4))
+    assert sizes == [(2, 256), (4, 512)]
+    for before, after in zip(frames, done, strict=True):
+        assert [face.aligned for face in after.faces] == list(before.faces)
+        for face in after.faces:
+            assert torch.equal(face.restored_chw, face.aligned.crop_chw)

@@ -17,6 +17,7 @@ from vidrestore.restore.detail_blending import blend_clip, blend_frames
 from vidrestore.restore.settings import TemporalConfig
 from vidrestore.types import AlignedFace, AlignedFrame, FloatArray, RestoredFace, RestoredFrame
 from vidrestore.types import TrackedFace as Tracked
+from vidrestore.warp import average_areas
 
 SIDE_PX = 512
 CONFIG = TemporalConfig()
@@ -63,7 +64,7 @@ def shift(image: FloatArray, x: float, y: float) -> FloatArray:
 
 
 def rotate_head(image: FloatArray, degrees: float) -> FloatArray:
-    """Return a head rotate_head to a side, as if it were painted on a cylinder."""
+    """Return a head turned to a side, as if it were painted on a cylinder."""
     y, x = np.mgrid[0:SIDE_PX, 0:SIDE_PX].astype(np.float32)
     radius = 0.75 * SIDE_PX
     angle = np.arcsin((x - SIDE_PX / 2) / radius) + np.radians(degrees)
@@ -258,7 +259,7 @@ def frame_with(index: int, faces: Sequence[tuple[int, Pair]], shot: int = 0) -> 
                         raw_landmarks_xy=POINTS,
                     ),
                     display_to_crop=np.eye(2, 3),
-                    crop_chw=torch.zeros(3, SIDE_PX, SIDE_PX),
+                    crop_chw=torch.zeros_like(restored_chw),
                     denoised_chw=restorer_input_chw,
                 ),
                 restored_chw=restored_chw,
@@ -360,3 +361,16 @@ def test_memory_does_not_grow_with_the_film() -> None:
 def test_settings_out_of_range_are_refused(setting: str, value: object) -> None:
     with pytest.raises(ConfigError, match=re.escape(str(value))):
         TemporalConfig(**{setting: value})  # pyright: ignore[reportArgumentType]
+
+
+def test_crops_of_another_size_are_no_neighbors() -> None:
+    def small(crops: Pair) -> Pair:
+        half_hw = (SIDE_PX // 2, SIDE_PX // 2)
+        return (average_areas(crops[0], half_hw), average_areas(crops[1], half_hw))
+
+    clip = [flickering(k) if k < 3 else small(flickering(k)) for k in range(6)]
+    frames = [frame_with(index, [(7, crops)]) for index, crops in enumerate(clip)]
+    together = list(blend_frames(frames, config=CONFIG))
+    alone = [*blend_frames(frames[:3], config=CONFIG), *blend_frames(frames[3:], config=CONFIG)]
+    for result, expected in zip(together, alone, strict=True):
+        assert torch.equal(result.faces[0].restored_chw, expected.faces[0].restored_chw)

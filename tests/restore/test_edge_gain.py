@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from support.frames import GRAY, random_frame
 from torch import Tensor
 
@@ -33,6 +34,17 @@ def soft_disc(*, side_px: int = 128, noise: float = 0.0) -> FloatArray:
     cv2.circle(image, (side_px // 2, side_px // 2), side_px // 5, 0.2, -1)
     image = np.asarray(cv2.GaussianBlur(image, (0, 0), 2.0), dtype=np.float32)
     return image + noise * np.random.default_rng(0).normal(size=image.shape).astype(np.float32)
+
+
+def aligned(crop_chw: Tensor, *, display_to_crop: NDArray[np.float64]) -> AlignedFace:
+    face = TrackedFace(
+        track_id=1,
+        landmarks_xy=POINTS,
+        box_xyxy=(0, 0, 4, 4),
+        score=1.0,
+        raw_landmarks_xy=POINTS,
+    )
+    return AlignedFace(face=face, display_to_crop=display_to_crop, crop_chw=crop_chw)
 
 
 def strengthen(
@@ -91,24 +103,17 @@ def test_color_channels_change_equally_and_stay_in_range() -> None:
 
 def test_edges_of_a_small_face_are_as_wide_as_its_pixels() -> None:
     affine = np.array([[0.0, -4.0, 9.0], [4.0, 0.0, 7.0]])
-    assert CONFIG.sigma_px(affine) == pytest.approx(4 * CONFIG.source_sigma_px)
-    assert CONFIG.sigma_px(affine / 16) == CONFIG.min_sigma_px
+    for side_px, ratio in ((512, 1.0), (256, 0.5)):
+        face = aligned(crop(np.zeros((side_px, side_px), np.float32)), display_to_crop=affine)
+        assert CONFIG.sigma_px(face) == pytest.approx(4 * ratio * CONFIG.source_sigma_px)
+        face = replace(face, display_to_crop=affine / 16)
+        assert CONFIG.sigma_px(face) == ratio * CONFIG.min_sigma_px
 
 
 def test_edges_of_every_face_are_strengthened_and_frames_stay_in_order() -> None:
     large = np.asarray(cv2.resize(soft_disc(), (512, 512)), dtype=np.float32)
     face = RestoredFace(
-        aligned=AlignedFace(
-            face=TrackedFace(
-                track_id=1,
-                landmarks_xy=POINTS,
-                box_xyxy=(0, 0, 4, 4),
-                score=1.0,
-                raw_landmarks_xy=POINTS,
-            ),
-            display_to_crop=np.array([[2.0, 0, 0], [0, 2.0, 0]]),
-            crop_chw=crop(large),
-        ),
+        aligned=aligned(crop(large), display_to_crop=np.array([[2.0, 0, 0], [0, 2.0, 0]])),
         restored_chw=crop(large),
     )
     frames = [
@@ -120,7 +125,7 @@ def test_edges_of_every_face_are_strengthened_and_frames_stay_in_order() -> None
     wanted = strengthen_edges(
         crop(large),
         detail=1.0,
-        sigma_px=CONFIG.sigma_px(face.aligned.display_to_crop),
+        sigma_px=CONFIG.sigma_px(face.aligned),
         config=CONFIG,
     )
     assert all(

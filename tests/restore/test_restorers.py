@@ -25,7 +25,7 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 
 @pytest.fixture(scope="module")
-def build_network(case: Case) -> nn.Module:
+def built(case: Case) -> nn.Module:
     return case.build()
 
 

@@ -11,6 +11,7 @@ from vidrestore.errors import ConfigError
 from vidrestore.restore.settings import TemporalConfig
 from vidrestore.restore.temporal_denoise import denoise_clip, denoise_frames
 from vidrestore.types import AlignedFace, AlignedFrame, TrackedFace
+from vidrestore.warp import average_areas
 
 POINTS = np.array([[1, 1], [3, 1], [2, 2], [1, 3], [3, 3]], dtype=np.float32)
 CONFIG = TemporalConfig()
@@ -128,3 +129,12 @@ def test_only_the_later_neighbors_are_buffered() -> None:
 def test_settings_out_of_range_are_refused(setting: str, value: float) -> None:
     with pytest.raises(ConfigError, match=str(value)):
         TemporalConfig(**{setting: value})  # pyright: ignore[reportArgumentType]
+
+
+def test_crops_of_another_size_are_no_neighbors() -> None:
+    large = [crop(index) for index in range(3)]
+    small = [average_areas(crop(10 + index), (256, 256)) for index in range(3)]
+    frames = [frame_with(index, [(1, image)]) for index, image in enumerate([*large, *small])]
+    alone = [*restorer_inputs(frames[:3]), *restorer_inputs(frames[3:])]
+    for result, expected in zip(restorer_inputs(frames), alone, strict=True):
+        assert torch.equal(result, expected)

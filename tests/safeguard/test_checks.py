@@ -136,6 +136,17 @@ def test_effective_resolution_is_that_before_enlargement(side: int) -> None:
     )
 
 
+@pytest.mark.parametrize("side", [96, 128, 192])
+def test_a_small_crop_has_the_effective_resolution_of_a_large_one(side: int) -> None:
+    large = lose_resolution(128 + 30 * texture(), side)
+    small = np.asarray(cv2.resize(large, (256, 256), interpolation=cv2.INTER_AREA), np.float32)
+
+    for roll in (0.0, 0.4):
+        assert effective_resolution_px(small, roll_radians=roll) == pytest.approx(
+            effective_resolution_px(large, roll_radians=roll), rel=0.12
+        )
+
+
 def test_noise_does_not_lower_the_effective_resolution() -> None:
     plain = crop_luma(chw(face_crop()))
     noisy = plain + np.random.default_rng(0).normal(0, 4, plain.shape).astype(np.float32)

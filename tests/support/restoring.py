@@ -7,6 +7,7 @@ from vidrestore.affine import apply_affine
 from vidrestore.faces.align import align_face
 from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
 from vidrestore.types import (
+    CROP_SIZE_PX,
     DisplayGeometry,
     Frame,
     RestoredFace,
@@ -35,10 +36,16 @@ def face_at(
 
 
 def restored_face(
-    frame: Frame, geometry: DisplayGeometry, face: TrackedFace, *, gain: float, shift: float = 0.0
+    frame: Frame,
+    geometry: DisplayGeometry,
+    face: TrackedFace,
+    *,
+    gain: float,
+    shift: float = 0.0,
+    side_px: int = CROP_SIZE_PX,
 ) -> RestoredFace:
     """Return ``face`` cut from ``frame``, its contrast multiplied by ``gain``."""
-    cut = align_face(frame, geometry, face, device=torch.device("cpu"))
+    cut = align_face(frame, geometry, face, device=torch.device("cpu"), side_px=side_px)
     assert cut is not None
     image = ((cut.crop_chw - 0.5) * gain + 0.5 + shift).clamp(0, 1)
     return RestoredFace(aligned=cut, restored_chw=image)

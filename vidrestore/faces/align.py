@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from vidrestore.affine import apply_affine, compose_affines, invert_affine
+from vidrestore.affine import apply_affine, compose_affines, invert_affine, scaling
 from vidrestore.devices import retry_out_of_memory
 from vidrestore.faces.template import similarity_to_template
 from vidrestore.media.color.region_rgb import aligned_box, region_sdr_rgb
@@ -32,7 +32,12 @@ CROP_CORNERS_XY = np.array(
 
 @retry_out_of_memory
 def align_face(
-    frame: Frame, geometry: DisplayGeometry, face: TrackedFace, *, device: torch.device
+    frame: Frame,
+    geometry: DisplayGeometry,
+    face: TrackedFace,
+    *,
+    device: torch.device,
+    side_px: int = CROP_SIZE_PX,
 ) -> AlignedFace | None:
     """Return the aligned crop of ``face``.
 
@@ -43,6 +48,7 @@ def align_face(
         geometry: How the planes map to the display.
         face: Landmarks in display pixels.
         device: Device of the returned crop.
+        side_px: Side of the crop: ``CROP_SIZE_PX`` or ``SMALL_CROP_SIZE_PX``.
 
     Returns:
         None if the crop is completely outside the frame.
@@ -56,7 +62,8 @@ def align_face(
         return None
     region = torch.from_numpy(region_sdr_rgb(frame, box)).permute(2, 0, 1).to(device)
     region_to_crop = compose_affines(_shift(box[0], box[1]), coded_to_crop)
-    crop = warp_image(region, region_to_crop, (CROP_SIZE_PX, CROP_SIZE_PX), sharp=False)
+    region_to_pixels = compose_affines(region_to_crop, scaling(side_px / CROP_SIZE_PX))
+    crop = warp_image(region, region_to_pixels, (side_px, side_px), sharp=False)
     return AlignedFace(face=face, display_to_crop=display_to_crop, crop_chw=crop)
 
 

@@ -26,6 +26,8 @@ class RestorerSpec:
     license: str
     packaged_file: str | None = None
     """Weights inside the package, in ``vidrestore/models/data``; None if there are none."""
+    packaged_small_file: str | None = None
+    """The same of the same network for crops of ``SMALL_CROP_SIZE_PX``."""
     download_names: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Path of a submodule ("" is the whole network) -> name of its weights in the manifest."""
 

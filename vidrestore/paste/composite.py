@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from vidrestore.affine import apply_affine, compose_affines, invert_affine, scale_of
+from vidrestore.affine import apply_affine, compose_affines, invert_affine, scale_of, scaling
 from vidrestore.devices import retry_out_of_memory
 from vidrestore.media.color.matrices import luma_weights
 from vidrestore.media.color.region_rgb import add_rgb_change, aligned_box, region_sdr_rgb
@@ -38,8 +38,8 @@ from vidrestore.types import (
 )
 from vidrestore.warp import average_areas, warp_image
 
-_LUMA_STEP_PX = 4
-"""Spacing of the samples whose mean is measured."""
+_LUMA_CELLS = 128
+"""Cells along the side of a crop, of each of which one sample counts for its mean."""
 _TONE_CELL_PX = 32
 """Side of the cells in which color is matched, in crop pixels."""
 _SMOOTH_STEP_PX = 4
@@ -201,7 +201,8 @@ def paste_faces(
 
 def face_luma(crop_chw: Tensor) -> float:
     """Return the mean of the middle of a crop, where the face is, 0 to 255."""
-    inner = slice(CROP_SIZE_PX // 4, -CROP_SIZE_PX // 4, _LUMA_STEP_PX)
+    side = crop_chw.shape[-1]
+    inner = slice(side // 4, -side // 4, side // _LUMA_CELLS)
     return 255.0 * float(crop_chw[:, inner, inner].float().mean())
 
 
@@ -219,8 +220,9 @@ def _face_change(
     crop_to_region = invert_affine(compose_affines(_shift(mask.box_xyxy), coded_to_crop))
     source = region_sdr_rgb(frame, mask.box_xyxy)
 
+    pixels_to_crop = scaling(CROP_SIZE_PX / face.aligned.side_px)
     raw_change = _raw_head_change if config.mask == "head" else _raw_change
-    change = raw_change(source, face, crop_to_region, region_hw)
+    change = raw_change(source, face, compose_affines(pixels_to_crop, crop_to_region), region_hw)
     if config.color_match > 0:
         tone = _tone(face.restored_chw) - _tone(face.aligned.crop_chw)
         cells_to_region = compose_affines(
@@ -238,7 +240,7 @@ def _face_change(
 
 
 def _raw_change(
-    source: FloatArray, face: RestoredFace, crop_to_region: Affine, region_hw: tuple[int, int]
+    source: FloatArray, face: RestoredFace, pixels_to_region: Affine, region_hw: tuple[int, int]
 ) -> FloatArray:
     """Return restored minus source, ``(h, w, 3)``, at the lower resolution of the two.
 
@@ -246,33 +248,33 @@ def _raw_change(
     than the crop stays. If it has fewer, the restored face replaces the source. In between, the
     two are mixed, so that nothing jumps when a face comes closer.
     """
-    fine_ratio = _fine_ratio(crop_to_region)
+    fine_ratio = _fine_ratio(pixels_to_region)
     if fine_ratio == 1.0:
-        return _region(face.restored_chw - face.aligned.crop_chw, crop_to_region, region_hw)
-    change = _region(face.restored_chw, crop_to_region, region_hw) - source
+        return _region(face.restored_chw - face.aligned.crop_chw, pixels_to_region, region_hw)
+    change = _region(face.restored_chw, pixels_to_region, region_hw) - source
     if fine_ratio > 0.0:
-        crop_rgb = _region(face.aligned.crop_chw, crop_to_region, region_hw)
+        crop_rgb = _region(face.aligned.crop_chw, pixels_to_region, region_hw)
         change -= np.float32(fine_ratio) * (crop_rgb - source)
     return change
 
 
 def _raw_head_change(
-    source: FloatArray, face: RestoredFace, crop_to_region: Affine, region_hw: tuple[int, int]
+    source: FloatArray, face: RestoredFace, pixels_to_region: Affine, region_hw: tuple[int, int]
 ) -> FloatArray:
     """Return ``_raw_change`` up to rounding, resampled only once, because a head is large."""
-    fine_ratio = _fine_ratio(crop_to_region)
+    fine_ratio = _fine_ratio(pixels_to_region)
     mixed = face.restored_chw
     if fine_ratio > 0.0:
         mixed = torch.sub(mixed, face.aligned.crop_chw, alpha=fine_ratio)
-    change = _region(mixed, crop_to_region, region_hw)
+    change = _region(mixed, pixels_to_region, region_hw)
     if fine_ratio < 1.0:
         cv2.scaleAdd(source, fine_ratio - 1.0, change, change)
     return change
 
 
-def _fine_ratio(crop_to_region: Affine) -> float:
+def _fine_ratio(pixels_to_region: Affine) -> float:
     """Return how much finer than the crop the frame is: 0 if coarser, 1 if finer."""
-    return float(np.clip((scale_of(crop_to_region) - 0.8) / 0.4, 0.0, 1.0))
+    return float(np.clip((scale_of(pixels_to_region) - 0.8) / 0.4, 0.0, 1.0))
 
 
 def _tone(crop_chw: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from vidrestore.faces.align import align_face
 from vidrestore.faces.config import SmoothingConfig
+from vidrestore.faces.crop_side import choose_crop_sides
 from vidrestore.faces.detection.detector import Detector
 from vidrestore.faces.monochrome import mark_monochrome
 from vidrestore.faces.selection import select_faces
@@ -36,6 +37,7 @@ from vidrestore.safeguard.stage import check_after_restore, check_before_restore
 from vidrestore.settings import RestoreSettings, config_from
 from vidrestore.stage_timer import Stopwatch
 from vidrestore.types import (
+    CROP_SIZE_PX,
     AlignedFace,
     AlignedFrame,
     Assessment,
@@ -118,7 +120,7 @@ class Stages:
             start=start,
         )
         selected = select_faces(
-            mark_monochrome(watch.timed("track", tracked)),
+            choose_crop_sides(mark_monochrome(watch.timed("track", tracked))),
             which=self.settings.faces,
             min_face_px=self.settings.min_face_px,
             only_tracks=self.settings.only_tracks,
@@ -211,7 +213,13 @@ class Stages:
                 if face.skip_reason is not None:
                     skipped_faces.append(face)
                     continue
-                crop = align_face(tracked.frame, geometry, face, device=self.restorer.device)
+                crop = align_face(
+                    tracked.frame,
+                    geometry,
+                    face,
+                    device=self.restorer.device,
+                    side_px=self._crop_side_px(face),
+                )
                 if crop is None:
                     skipped_faces.append(replace(face, skip_reason=_OUTSIDE))
                 else:
@@ -223,6 +231,12 @@ class Stages:
             skipped_faces=tuple(skipped_faces),
             is_monochrome=tracked.is_monochrome,
         )
+
+    def _crop_side_px(self, face: TrackedFace) -> int:
+        """Return the side of the crop; the pixels of an enlarged frame do not fit a small one."""
+        is_enlarged = self.background is not None and self.background.scale > 1
+        takes_small = self.restorer.takes_small_crops and not is_enlarged
+        return face.crop_side_px if takes_small else CROP_SIZE_PX
 
     def _run_network(self, crops_NCHW: Tensor) -> RestoredCrops:
         with self.stopwatch.stage("restore"):

@@ -1,12 +1,11 @@
 """Stage: restores crops in batches over frames and faces."""
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
 
 import torch
 from torch import Tensor
 
-from vidrestore.types import AlignedFrame, RestoredCrops, RestoredFace, RestoredFrame
+from vidrestore.types import AlignedFace, AlignedFrame, RestoredCrops, RestoredFace, RestoredFrame
 
 
 def restore_frames(
@@ -23,7 +22,8 @@ def restore_frames(
 
     Args:
         frames: In order.
-        restore: Takes ``(N, 3, S, S)``, N at most ``batch_size``, and keeps the shape.
+        restore: Takes ``(N, 3, S, S)``, N at most ``batch_size``, and keeps the shape. Crops of
+            different sizes come in different batches.
         batch_size: Crops per call of ``restore``, at least 1.
         max_waiting_frames: At least 1.
     """
@@ -44,27 +44,32 @@ def _restore_waiting(
     waiting: list[AlignedFrame], restore: Callable[[Tensor], RestoredCrops], batch_size: int
 ) -> Iterator[RestoredFrame]:
     faces = [face for frame in waiting for face in frame.faces]
-    restored: list[RestoredFace] = []
-    for start in range(0, len(faces), batch_size):
-        batch = faces[start : start + batch_size]
-        crops = restore(torch.stack([face.restorer_input_chw for face in batch]))
-        face_masks, head_masks = crops.face_masks_nhw, crops.head_masks_nhw
-        restored += [
-            RestoredFace(
-                aligned=face,
-                restored_chw=image,
-                face_mask_hw=None if face_masks is None else face_masks[index],
-                head_mask_hw=None if head_masks is None else head_masks[index],
-                assessment=face.assessment,
-            )
-            for index, (face, image) in enumerate(zip(batch, crops.images_nchw, strict=True))
-        ]
-    remaining = iter(restored)
+    restored: dict[AlignedFace, RestoredFace] = {}
+    for side_px in sorted({face.side_px for face in faces}):
+        same_size = [face for face in faces if face.side_px == side_px]
+        for start in range(0, len(same_size), batch_size):
+            batch = same_size[start : start + batch_size]
+            restored |= zip(batch, _restore_batch(batch, restore), strict=True)
     for frame in waiting:
         yield RestoredFrame(
             frame=frame.frame,
             shot=frame.shot,
-            faces=tuple(islice(remaining, len(frame.faces))),
+            faces=tuple(restored[face] for face in frame.faces),
             skipped_faces=frame.skipped_faces,
             is_monochrome=frame.is_monochrome,
+        )
+
+
+def _restore_batch(
+    batch: list[AlignedFace], restore: Callable[[Tensor], RestoredCrops]
+) -> Iterator[RestoredFace]:
+    crops = restore(torch.stack([face.restorer_input_chw for face in batch]))
+    face_masks, head_masks = crops.face_masks_nhw, crops.head_masks_nhw
+    for index, (face, image) in enumerate(zip(batch, crops.images_nchw, strict=True)):
+        yield RestoredFace(
+            aligned=face,
+            restored_chw=image,
+            face_mask_hw=None if face_masks is None else face_masks[index],
+            head_mask_hw=None if head_masks is None else head_masks[index],
+            assessment=face.assessment,
         )

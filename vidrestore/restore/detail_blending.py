@@ -41,9 +41,10 @@ from vidrestore.restore.settings import TemporalConfig
 from vidrestore.sliding_window import Item, Window, sliding_window
 from vidrestore.types import FloatArray, RestoredFace, RestoredFrame
 
-_COARSE_CELL_PX = 4
+_COARSE_CELLS = 128
+"""Cells along the side of a crop."""
 _COARSE_SIGMA_CELLS = 2.0
-"""Sigma of the blur, 8 crop pixels, beyond which shape and light stay as they are."""
+"""Sigma of the blur, 1/64 of the crop, beyond which shape and light stay as they are."""
 _NOISE_RATIO = 2.0
 """Differences up to this multiple of the median count as noise."""
 _MIN_NOISE, _MAX_NOISE = 1.5 / 255, 4.0 / 255
@@ -208,7 +209,7 @@ def _describe(
 ) -> Appearance:
     thumbnail = make_thumbnail(restorer_input_chw)
     from_previous = to_previous = None
-    if previous is not None:
+    if previous is not None and previous.detail_hw.shape == tuple(restored_chw.shape[1:]):
         from_previous = fine_flow(previous.thumbnail.gray_hw, thumbnail.gray_hw)
         to_previous = invert_flow(from_previous)
     detail_hw = _fine_detail(restored_chw)
@@ -218,8 +219,7 @@ def _describe(
 def _fine_detail(restored_chw: Tensor) -> FloatArray:
     luma_hw = luma_of_crop(restored_chw)
     height, width = luma_hw.shape
-    cells_wh = (max(1, width // _COARSE_CELL_PX), max(1, height // _COARSE_CELL_PX))
-    cells = cv2.resize(luma_hw, cells_wh, interpolation=cv2.INTER_AREA)
+    cells = cv2.resize(luma_hw, (_COARSE_CELLS, _COARSE_CELLS), interpolation=cv2.INTER_AREA)
     coarse = cv2.GaussianBlur(cells, (0, 0), _COARSE_SIGMA_CELLS)
     coarse_hw = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
     return np.asarray(cv2.subtract(luma_hw, coarse_hw), dtype=np.float32)

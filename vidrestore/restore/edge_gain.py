@@ -17,7 +17,7 @@ from torch import Tensor
 from vidrestore.affine import scale_of
 from vidrestore.errors import ConfigError
 from vidrestore.restore.luma import luma_of_crop
-from vidrestore.types import Affine, RestoredFace, RestoredFrame
+from vidrestore.types import CROP_SIZE_PX, AlignedFace, RestoredFace, RestoredFrame
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,7 @@ class EdgeGainConfig:
     power: float = 1.8
     """Of ``--detail``, by which the gain grows: 0.73 at its default, 0.5."""
     min_sigma_px: float = 1.5
-    """Minimum deviation of the Gaussian, in pixels of the crop: what is finer is detail."""
+    """Minimum deviation of the Gaussian in the space of crops: what is finer is detail."""
     source_sigma_px: float = 1.1
     """The same in pixels of the source, which are wide in the crop of a small face."""
     threshold: float = 0.005
@@ -45,9 +45,10 @@ class EdgeGainConfig:
         if not 0 <= self.overshoot <= 1:
             raise ConfigError(f"overshoot must be 0 to 1, got {self.overshoot}")
 
-    def sigma_px(self, display_to_crop: Affine) -> float:
+    def sigma_px(self, aligned: AlignedFace) -> float:
         """Return the deviation for a face, in pixels of its crop."""
-        return max(self.min_sigma_px, self.source_sigma_px * scale_of(display_to_crop))
+        sigma = max(self.min_sigma_px, self.source_sigma_px * scale_of(aligned.display_to_crop))
+        return sigma * aligned.side_px / CROP_SIZE_PX
 
 
 def strengthen_frames(
@@ -63,7 +64,7 @@ def strengthen_frames(
     """
 
     def strengthen(face: RestoredFace) -> RestoredFace:
-        sigma_px = config.sigma_px(face.aligned.display_to_crop)
+        sigma_px = config.sigma_px(face.aligned)
         image = strengthen_edges(face.restored_chw, detail=detail, sigma_px=sigma_px, config=config)
         return replace(face, restored_chw=image)
 

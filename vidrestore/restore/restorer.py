@@ -12,7 +12,7 @@ from vidrestore.models.common.outputs import RestorerOutput
 from vidrestore.models.face_parser import FACE_CLASSES, HEAD_CLASSES, class_probability
 from vidrestore.models.registry import RestorerSpec
 from vidrestore.restore.adaptive_batch import AdaptiveBatchRunner
-from vidrestore.types import CROP_SIZE_PX, RestoredCrops
+from vidrestore.types import CROP_SIZE_PX, SMALL_CROP_SIZE_PX, RestoredCrops
 
 _MASK_CELLS = 128
 """Cells along a side of the face and head masks: finer than their soft borders."""
@@ -33,6 +33,7 @@ class Restorer:
         device: torch.device,
         dtype: torch.dtype,
         detail: float | None = None,
+        small_network: nn.Module | None = None,
     ) -> None:
         """Prepare ``network``, whose weights are loaded.
 
@@ -43,14 +44,24 @@ class Restorer:
             dtype: float32, bfloat16 or float16, for weights and features.
             detail: Position of its weights between two ends, 0 (fidelity) to 1 (detail);
                 None for a single set of weights. Only reported.
+            small_network: The same for crops of ``SMALL_CROP_SIZE_PX``; None if there is none.
         """
         self.spec = spec
         self.device = device
         self.dtype = dtype
         self.detail = detail
-        prepared = network.eval().requires_grad_(False).to(device=device, dtype=dtype)
-        self.network = prepared.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.network = self._prepared(network)
+        self._small_network = None if small_network is None else self._prepared(small_network)
         self._batches = AdaptiveBatchRunner(self._run, device=device)
+
+    def _prepared(self, network: nn.Module) -> nn.Module:
+        frozen = network.eval().requires_grad_(False).to(device=self.device, dtype=self.dtype)
+        return frozen.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+
+    @property
+    def takes_small_crops(self) -> bool:
+        """Whether crops of ``SMALL_CROP_SIZE_PX`` have weights of their own."""
+        return self._small_network is not None
 
     @property
     def reduced_batch_size(self) -> int | None:
@@ -68,14 +79,18 @@ class Restorer:
 
         Args:
             crops_NCHW: ``(N, 3, S, S)`` float32 RGB in [0, 1], S the network's crop size or
-                ``CROP_SIZE_PX``, which is resized for the network and back.
+                ``CROP_SIZE_PX``, which is resized for the network and back; or
+                ``SMALL_CROP_SIZE_PX``, if ``takes_small_crops``.
 
         Raises:
             ValueError: The crops have another shape.
             DeviceError: Out of memory with one crop, or the network overflows in this precision.
             WeightsError: The network overflows in float32.
         """
-        shapes = [(3, side, side) for side in sorted({self.spec.crop_size_px, CROP_SIZE_PX})]
+        sides = {self.spec.crop_size_px, CROP_SIZE_PX}
+        if self.takes_small_crops:
+            sides.add(SMALL_CROP_SIZE_PX)
+        shapes = [(3, side, side) for side in sorted(sides)]
         if tuple(crops_NCHW.shape[1:]) not in shapes:
             allowed = " or ".join(f"(N, 3, {side}, {side})" for _, side, _ in shapes)
             raise ValueError(f"crops must be {allowed}, got {tuple(crops_NCHW.shape)}")
@@ -83,9 +98,13 @@ class Restorer:
 
     @torch.inference_mode()
     def _run(self, crops_NCHW: Tensor) -> RestoredCrops:
-        crops = _resize(crops_NCHW.to(self.device), self.spec.crop_size_px, enlarge_by="bilinear")
+        crops, network = crops_NCHW.to(self.device), self.network
+        if self._small_network is not None and crops.shape[-1] == SMALL_CROP_SIZE_PX:
+            network = self._small_network
+        else:
+            crops = _resize(crops, self.spec.crop_size_px, enlarge_by="bilinear")
         scaled = (crops * 2.0 - 1.0).contiguous(memory_format=torch.channels_last)
-        output: RestorerOutput = self.network(scaled)
+        output: RestorerOutput = network(scaled)
         image = _resize(output.image.float(), crops_NCHW.shape[-1], enlarge_by="bicubic")
         self._check_finite(image)
         images = (image * 0.5 + 0.5).clamp_(0.0, 1.0)

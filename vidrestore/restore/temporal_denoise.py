@@ -77,9 +77,15 @@ def _denoise(
 
 @retry_out_of_memory
 def _average(track: int, window: Window[Item, _Views], strength: float) -> Tensor | None:
-    sides = (window.before, window.after)
-    adjacent = [views[track] for side in sides for views in side[:1] if track in views]
-    distant = [views[track] for side in sides for views in side[1:] if track in views]
+    current = window.value[track]
+
+    def same_face(frames: Iterable[_Views]) -> list[CropView]:
+        views = (views[track] for views in frames if track in views)
+        return [view for view in views if view.crop_chw.shape == current.crop_chw.shape]
+
+    before, after = window.before, window.after
+    adjacent = same_face([*before[:1], *after[:1]])
+    distant = same_face([*before[1:], *after[1:]])
     if not adjacent and not distant:
         return None
-    return motion_compensated_average(window.value[track], adjacent, distant, strength=strength)
+    return motion_compensated_average(current, adjacent, distant, strength=strength)

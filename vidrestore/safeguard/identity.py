@@ -14,9 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vidrestore.affine import compose_affines, scaling
 from vidrestore.devices import retry_out_of_memory
 from vidrestore.models.recognizers.dlib_resnet import INPUT_SIDE_PX, DlibResNet
-from vidrestore.types import Affine
+from vidrestore.types import CROP_SIZE_PX, Affine
 from vidrestore.warp import warp_image
 from vidrestore.weights.bundled import load_packaged
 
@@ -115,9 +116,11 @@ def distance_to_similarity(distance: float) -> float:
 
 def _to_input(crop_chw: Tensor, resolution_px: float) -> Tensor:
     """Return ``(3, 150, 150)``: the crop as the network expects it, blurred to a resolution."""
-    aligned = warp_image(crop_chw, _CROP_TO_INPUT, (INPUT_SIDE_PX, INPUT_SIDE_PX)).cpu()
+    pixels_to_crop = scaling(CROP_SIZE_PX / crop_chw.shape[-1])
+    to_input = compose_affines(pixels_to_crop, _CROP_TO_INPUT)
+    aligned = warp_image(crop_chw, to_input, (INPUT_SIDE_PX, INPUT_SIDE_PX)).cpu()
     cells = _RESOLUTION_RATIO * max(_MIN_RESOLUTION_PX, resolution_px)
-    sigma = 0.5 * crop_chw.shape[-1] * _INPUT_SCALE / cells
+    sigma = 0.5 * CROP_SIZE_PX * _INPUT_SCALE / cells
     side = 2 * ceil(3 * sigma) + 1
     hwc = np.ascontiguousarray(aligned.permute(1, 2, 0).numpy())
     blurred = cv2.GaussianBlur(hwc, (side, side), sigma, borderType=cv2.BORDER_REPLICATE)

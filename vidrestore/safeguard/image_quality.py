@@ -11,7 +11,7 @@ from vidrestore.types import CROP_SIZE_PX, FloatArray, Plane
 
 _SIDE_PX = 288
 _TOP_LEFT_PX = (160, 112)
-"""The square of the crop that holds eyes, nose and mouth."""
+"""The square that holds eyes, nose and mouth, in the space of crops."""
 _ANCHOR_CYCLES, _TREND_CYCLES = (8.0, 18.0), (8.0, 36.0)
 """Frequencies, in cycles per crop, that give level and slope of a face's spectrum."""
 _SLOPES = (-3.5, -2.0)
@@ -23,10 +23,11 @@ _ADJACENT_BINS = 5
 _OVERSHOOT = 0.9
 """Correction for upscaling filters, which pass slightly more than the former resolution."""
 _BINS = 48
+"""Number of frequencies of a crop of full size; a small one has those that it can hold."""
 _OFF_AXIS_DEGREES = 25.0
 """Directions closer to the frame's rows and columns are ignored because of block edges."""
-_LOW_CYCLES_PER_PX = 0.05
-"""Below this frequency all directions are used."""
+_LOW_CYCLES = 25.6
+"""Frequency in cycles per crop below which all directions are used."""
 _LAPLACIAN = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], dtype=np.float32)
 _BLOCK_PX = 8
 _MIN_REGION_PX = 48
@@ -38,8 +39,9 @@ Array = NDArray[np.float64]
 
 def central_square(luma_hw: FloatArray) -> FloatArray:
     """Return the square of a crop's luma that holds eyes, nose and mouth."""
-    top, left = _TOP_LEFT_PX
-    return luma_hw[top : top + _SIDE_PX, left : left + _SIDE_PX]
+    ratio = len(luma_hw) / CROP_SIZE_PX
+    top, left, side = (round(length * ratio) for length in (*_TOP_LEFT_PX, _SIDE_PX))
+    return luma_hw[top : top + side, left : left + side]
 
 
 def effective_resolution_px(luma_hw: FloatArray, *, roll_radians: float) -> float:
@@ -57,65 +59,72 @@ def effective_resolution_px(luma_hw: FloatArray, *, roll_radians: float) -> floa
     Returns:
         At most S.
     """
-    square = central_square(luma_hw)
-    spectrum = np.fft.rfft2((square - square.mean()) * _window())
+    side_px, square = len(luma_hw), central_square(luma_hw)
+    spectrum = np.fft.rfft2((square - square.mean()) * _window(len(square)))
     power: Array = np.square(spectrum.real) + np.square(spectrum.imag)
-    frequency, decades = _radial_spectrum(power, roll_radians)
+    cycles, decades = _radial_spectrum(power, side_px, roll_radians)
     anchor, trend = (
-        (frequency * CROP_SIZE_PX >= low) & (frequency * CROP_SIZE_PX <= high)
-        for low, high in (_ANCHOR_CYCLES, _TREND_CYCLES)
+        (cycles >= low) & (cycles <= high) for low, high in (_ANCHOR_CYCLES, _TREND_CYCLES)
     )
-    logs = np.log10(frequency)
+    logs = np.log10(cycles)
     slope = float(np.polyfit(logs[trend], decades[trend], 1)[0])
     slope = min(_SLOPES[1], max(_SLOPES[0], slope))
     expected = decades[anchor].mean() + slope * (logs - logs[anchor].mean())
-    cutoff = _cutoff_frequency(frequency, expected - decades)
-    return CROP_SIZE_PX if cutoff is None else min(1.0, _OVERSHOOT * 2 * cutoff) * CROP_SIZE_PX
+    cutoff = _cutoff_cycles(cycles, expected - decades)
+    return side_px if cutoff is None else min(side_px, _OVERSHOOT * 2 * cutoff)
 
 
-def _cutoff_frequency(frequency: Array, missing: Array) -> float | None:
-    """Return the frequency from which detail is missing; None if none is missing."""
+def _cutoff_cycles(cycles: Array, missing: Array) -> float | None:
+    """Return the cycles per crop from which detail is missing; None if none is missing."""
     sums: Array = np.cumsum(np.pad(missing, (1, 0)))
     first = np.arange(len(missing))
     last = np.minimum(first + _ADJACENT_BINS, len(missing))
     mean = (sums[last] - sums[:-1]) / (last - first)
-    lost = np.flatnonzero((mean > _LOST_DECADES) & (frequency * CROP_SIZE_PX > _ANCHOR_CYCLES[1]))
+    lost = np.flatnonzero((mean > _LOST_DECADES) & (cycles > _ANCHOR_CYCLES[1]))
     if not lost.size:
         return None
     index = int(lost[0])
     if mean[index - 1] >= _LOST_DECADES:
-        return float(frequency[index])
+        return float(cycles[index])
     ratio = (_LOST_DECADES - mean[index - 1]) / (mean[index] - mean[index - 1])
-    return float(frequency[index - 1] + ratio * (frequency[index] - frequency[index - 1]))
+    return float(cycles[index - 1] + ratio * (cycles[index] - cycles[index - 1]))
 
 
-def _radial_spectrum(power: Array, roll_radians: float) -> tuple[Array, Array]:
-    """Return frequencies in cycles per pixel, and the mean power at each in decades."""
-    bins, (sines, cosines), low = _grid()
+def _radial_spectrum(power: Array, side_px: int, roll_radians: float) -> tuple[Array, Array]:
+    """Return frequencies in cycles per crop, and the mean power at each in decades."""
+    bins, (sines, cosines), low = _grid(side_px)
+    bin_count = _BINS * side_px // CROP_SIZE_PX
     # The sine of twice the angle is 0 on both axes, and 1 between them.
     off_axis = np.abs(sines * cos(2 * roll_radians) - cosines * sin(2 * roll_radians))
     included = low | (off_axis >= sin(2 * radians(_OFF_AXIS_DEGREES)))
-    total = np.bincount(bins, weights=(power * included).ravel(), minlength=_BINS + 1)[:_BINS]
-    count = np.bincount(bins, weights=included.ravel(), minlength=_BINS + 1)[:_BINS]
+    total = np.bincount(bins, weights=(power * included).ravel(), minlength=bin_count + 1)
+    count = np.bincount(bins, weights=included.ravel(), minlength=bin_count + 1)
+    total, count = total[:bin_count], count[:bin_count]
     decades = np.log10(total / np.maximum(1, count) + 1e-6)
     smooth = np.convolve(np.pad(decades, 1, mode="edge"), np.ones(3) / 3, mode="valid")
-    return (np.arange(_BINS) + 0.5) / (2 * _BINS), smooth
+    return (np.arange(bin_count) + 0.5) / (2 * bin_count) * side_px, smooth
 
 
 @cache
-def _window() -> FloatArray:
-    side = np.hanning(_SIDE_PX)
+def _window(side_px: int) -> FloatArray:
+    side = np.hanning(side_px)
     return (side[:, None] * side[None]).astype(np.float32)
 
 
 @cache
-def _grid() -> tuple[NDArray[np.int64], tuple[Array, Array], NDArray[np.bool_]]:
-    """Return bins of frequencies, sine and cosine of twice their angles, and which are low."""
-    y, x = np.fft.fftfreq(_SIDE_PX)[:, None], np.fft.rfftfreq(_SIDE_PX)[None]
+def _grid(side_px: int) -> tuple[NDArray[np.int64], tuple[Array, Array], NDArray[np.bool_]]:
+    """Return bins of frequencies, sine and cosine of twice their angles, and which are low.
+
+    Args:
+        side_px: Of the crop, of whose middle the frequencies are.
+    """
+    square_px = round(_SIDE_PX * side_px / CROP_SIZE_PX)
+    y, x = np.fft.fftfreq(square_px)[:, None], np.fft.rfftfreq(square_px)[None]
     radius = np.hypot(y, x)
-    bins = np.minimum((radius * 2 * _BINS).astype(np.int64), _BINS)
+    count = _BINS * side_px // CROP_SIZE_PX
+    bins = np.minimum((radius * 2 * count).astype(np.int64), count)
     twice = 2 * np.arctan2(y, x)
-    return bins.ravel(), (np.sin(twice), np.cos(twice)), radius < _LOW_CYCLES_PER_PX
+    return bins.ravel(), (np.sin(twice), np.cos(twice)), radius < _LOW_CYCLES / side_px
 
 
 def noise_sigma(luma_hw: FloatArray) -> float:

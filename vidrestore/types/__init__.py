@@ -4,7 +4,8 @@ Three pixel spaces appear in this package:
 
 * *coded*: samples as the decoder gives them, before rotation and aspect correction;
 * *display*: what a viewer sees, upright and with square pixels (see ``DisplayGeometry``);
-* *crop*: the aligned face crop, ``CROP_SIZE_PX`` on a side.
+* *crop*: the aligned face, ``CROP_SIZE_PX`` on a side. The crop of a small face has fewer pixels
+  than this space (see ``AlignedFace``).
 
 Coordinates are continuous, x to the right and y down. The center of the first sample is (0, 0).
 """
@@ -12,7 +13,6 @@ Coordinates are continuous, x to the right and y down. The center of the first s
 from vidrestore.types.arrays import Affine, Box, FloatArray, Plane
 from vidrestore.types.color import ColorTags, PixelFormat
 from vidrestore.types.crop import (
-    CROP_SIZE_PX,
     AlignedFace,
     AlignedFrame,
     Assessment,
@@ -22,7 +22,13 @@ from vidrestore.types.crop import (
     RestoredFace,
     RestoredFrame,
 )
-from vidrestore.types.face import Detection, TrackedFace, TrackedFrame
+from vidrestore.types.face import (
+    CROP_SIZE_PX,
+    SMALL_CROP_SIZE_PX,
+    Detection,
+    TrackedFace,
+    TrackedFrame,
+)
 from vidrestore.types.frame import DisplayGeometry, Frame, RgbView, Timestamp
 from vidrestore.types.orientation import Orientation
 from vidrestore.types.repair import CURVE_KNOTS, Repair, ToneCurve
@@ -30,6 +36,7 @@ from vidrestore.types.repair import CURVE_KNOTS, Repair, ToneCurve
 __all__ = [
     "CROP_SIZE_PX",
     "CURVE_KNOTS",
+    "SMALL_CROP_SIZE_PX",
     "Affine",
     "AlignedFace",
     "AlignedFrame",

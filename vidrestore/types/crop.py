@@ -4,14 +4,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vidrestore.types.arrays import Affine, Box
-from vidrestore.types.face import TrackedFace
+from vidrestore.types.face import CROP_SIZE_PX, SMALL_CROP_SIZE_PX, TrackedFace
 from vidrestore.types.frame import Frame
 from vidrestore.types.repair import Repair
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-CROP_SIZE_PX = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +35,28 @@ class AlignedFace:
 
     face: TrackedFace
     display_to_crop: Affine
+    """Map to the space of crops, whose side is ``CROP_SIZE_PX`` whatever S is."""
     crop_chw: "Tensor"
-    """``(3, S, S)`` float32 RGB in [0, 1], on the device that restores it."""
+    """``(3, S, S)`` float32 RGB in [0, 1], on the device that restores it; S is ``CROP_SIZE_PX``
+    or ``SMALL_CROP_SIZE_PX``."""
     denoised_chw: "Tensor | None" = None
     """The crop after temporal denoising; None if no neighboring frame shows the face."""
     assessment: Assessment = Assessment()
     """Assessment from the checks on the source face."""
 
     def __post_init__(self) -> None:
-        for crop in (self.crop_chw, self.denoised_chw):
-            if crop is not None and tuple(crop.shape) != (3, CROP_SIZE_PX, CROP_SIZE_PX):
-                raise ValueError(f"a crop must be (3, S, S), got {tuple(crop.shape)}")
+        shape = tuple(self.crop_chw.shape)
+        if shape not in [(3, side, side) for side in (SMALL_CROP_SIZE_PX, CROP_SIZE_PX)]:
+            raise ValueError(f"a crop must be (3, S, S), S 256 or 512, got {shape}")
+        if self.denoised_chw is not None and tuple(self.denoised_chw.shape) != shape:
+            raise ValueError(f"the denoised crop is {tuple(self.denoised_chw.shape)}, not {shape}")
         if self.display_to_crop.shape != (2, 3):
             raise ValueError(f"display_to_crop must be (2, 3), got {self.display_to_crop.shape}")
+
+    @property
+    def side_px(self) -> int:
+        """S, the side of the crop."""
+        return self.crop_chw.shape[-1]
 
     @property
     def restorer_input_chw(self) -> "Tensor":

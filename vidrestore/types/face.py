@@ -7,6 +7,11 @@ import numpy as np
 from vidrestore.types.arrays import Affine, FloatArray
 from vidrestore.types.frame import Frame
 
+CROP_SIZE_PX = 512
+"""Side of the space of crops, to which landmarks are aligned, and of crops at full resolution."""
+SMALL_CROP_SIZE_PX = 256
+"""Side of the crop of a face that has no more pixels than this in the film."""
+
 
 def _check_landmarks(landmarks_xy: FloatArray) -> None:
     if landmarks_xy.shape != (5, 2) or not np.isfinite(landmarks_xy).all():
@@ -61,9 +66,13 @@ class TrackedFace:
     """Why the face is not restored; None if it is."""
     source_quality: float = 0.0
     """Mean quality along the track so far, 0 to 1; see ``rate_source_quality``."""
+    crop_side_px: int = CROP_SIZE_PX
+    """Side of a crop that holds all pixels of the face; see ``choose_crop_sides``."""
 
     def __post_init__(self) -> None:
         _check_landmarks(self.landmarks_xy)
+        if self.crop_side_px not in (SMALL_CROP_SIZE_PX, CROP_SIZE_PX):
+            raise ValueError(f"crop_side_px must be 256 or 512, got {self.crop_side_px}")
         _check_landmarks(self.raw_landmarks_xy)
 
 

@@ -189,7 +189,13 @@ class Background:
         A new crop is cut, because the paste stage adds the change to what the enlarged frame shows.
         """
         tracked = _map_face(face.aligned.face, self._display_to_enlarged())
-        crop = align_face(frame, self.geometry, tracked, device=face.restored_chw.device)
+        crop = align_face(
+            frame,
+            self.geometry,
+            tracked,
+            device=face.restored_chw.device,
+            side_px=face.aligned.side_px,
+        )
         return None if crop is None else replace(face, aligned=crop)
 
     def _display_to_enlarged(self) -> Affine:

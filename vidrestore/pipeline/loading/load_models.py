@@ -138,11 +138,18 @@ def _load_named(
 ) -> Restorer:
     parts = _fetch_parts(spec, on_download, exclude=None)
     network = spec.build()
+    small_network = None
     if spec.packaged_file is not None:
+        if spec.packaged_small_file is not None:
+            small_network = spec.build()
+            with bundled_file(spec.packaged_small_file) as path:
+                load_weights(small_network, path, detail=detail)
         with bundled_file(spec.packaged_file) as path:
             detail = load_weights(network, path, detail=detail)
     _load_parts(network, parts)
-    return Restorer(network, spec, device=device, dtype=dtype, detail=detail)
+    return Restorer(
+        network, spec, device=device, dtype=dtype, detail=detail, small_network=small_network
+    )
 
 
 def _fetch_parts(

@@ -1,0 +1,55 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from support.faces import landmarks_at, tracked_frames
+from support.restoring import face_at
+
+from vidrestore.faces.crop_side import choose_crop_sides
+from vidrestore.types import TrackedFrame
+
+
+def film(sizes_px: list[dict[int, float]]) -> list[TrackedFrame]:
+    """Return frames with faces whose crops cover so many pixels, by track."""
+    blank = tracked_frames(landmarks_at((8.0, 6.0))[None].repeat(len(sizes_px), axis=0))
+    return [
+        replace(
+            frame,
+            faces=tuple(
+                face_at((300, 300), size_px=size, angle=0.5, track_id=track)
+                for track, size in sizes.items()
+            ),
+        )
+        for frame, sizes in zip(blank, sizes_px, strict=True)
+    ]
+
+
+def sides_of(track: int, sizes_px: list[dict[int, float]]) -> list[int]:
+    return [
+        face.crop_side_px
+        for frame in choose_crop_sides(film(sizes_px))
+        for face in frame.faces
+        if face.track_id == track
+    ]
+
+
+@pytest.mark.parametrize(("size_px", "side_px"), [(40, 256), (255, 256), (257, 512), (900, 512)])
+def test_a_crop_is_small_if_it_holds_all_pixels_of_the_face(size_px: float, side_px: int) -> None:
+    assert sides_of(1, [{1: size_px}]) == [side_px]
+
+
+def test_a_face_about_as_large_as_a_small_crop_keeps_its_size() -> None:
+    assert sides_of(1, [{1: size} for size in (250, 260, 250, 265)]) == [256] * 4
+    assert sides_of(1, [{1: size} for size in (260, 250, 260, 230)]) == [512] * 4
+
+
+def test_a_face_that_comes_closer_changes_over_once_and_back() -> None:
+    sizes = [*np.linspace(200, 300, 10), *np.linspace(300, 200, 10)]
+    sides = sides_of(1, [{1: float(size)} for size in sizes])
+    assert [int(step) for step in np.diff(sides) if step] == [256, -256]
+
+
+def test_tracks_are_independent_and_a_new_one_starts_anew() -> None:
+    frames = [{1: 240.0, 2: 400.0}, {1: 260.0, 2: 250.0}, {2: 250.0}, {1: 260.0, 2: 250.0}]
+    assert sides_of(1, frames) == [256, 256, 512]
+    assert sides_of(2, frames) == [512] * 4
