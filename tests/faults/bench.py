@@ -1,4 +1,4 @@
-"""Runs the program on a fault in a folder of its own, and checks the folder afterwards."""
+"""Runs the program on a fault in a new folder, and checks the folder afterwards."""
 
 import io
 import json

@@ -31,7 +31,7 @@ def write_output(
         TemporaryDirectory() as folder,
         open_output(target, info=info, source_path=source_path, **options) as output,
     ):
-        writer = output.open_segment(Path(folder) / "segment")
+        writer = output.segment_factory.open_segment(Path(folder) / "segment")
         try:
             for frame in frames:
                 writer.write(frame)
@@ -40,7 +40,7 @@ def write_output(
             writer.abort()
             raise
         output.assemble([files])
-    return output.notes
+    return list(dict.fromkeys([*writer.notes, *output.notes]))
 
 
 def copy_video(

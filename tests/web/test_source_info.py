@@ -7,7 +7,7 @@ import pytest
 from support.clips import Clip, Sound, make_clip
 
 from vidrestore.errors import MediaError
-from vidrestore.web.source_info import clock, read_source_info, source_info
+from vidrestore.web.source_info import read_source_info, source_info
 
 
 def values(**changes: Any) -> dict[str, Any]:
@@ -98,10 +98,3 @@ def test_a_file_that_is_not_a_film_has_the_error_of_the_command_line(tmp_path: P
         read_source_info(
             tmp_path / "notes.mkv", program=(sys.executable, "-c", "raise SystemExit(9)")
         )
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (3599, "59:59"), (7325, "2:02:05")]
-)
-def test_seconds_are_formatted_as_a_clock(seconds: float, text: str) -> None:
-    assert clock(seconds) == text

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from vidrestore.cli.exit_codes import ExitCode
 from vidrestore.cli.parsing.options import CommandOptions, parse, print_project_file
 from vidrestore.settings import JobSettings, RestoreSettings, option, required
+from vidrestore.text import clock_text
 
 if TYPE_CHECKING:
     from vidrestore.jobs import FilmResult
@@ -171,14 +172,12 @@ def _print_table(results: Sequence["FilmResult"]) -> None:
 
 
 def _cells(result: "FilmResult") -> tuple[str, ...]:
-    from vidrestore.cli.display.progress_bars import duration
-
     name, report = result.film.source.name, result.report
     if report is None:
-        time = "" if result.error is None else duration(result.seconds)
+        time = "" if result.error is None else clock_text(result.seconds)
         return (name, "", "", "", time, result.outcome)
     counts = map(str, (report.frames, report.faces, report.segments))
-    return (name, *counts, duration(result.seconds), result.outcome)
+    return (name, *counts, clock_text(result.seconds), result.outcome)
 
 
 def _counts(results: Sequence["FilmResult"]) -> Iterator[str]:

@@ -45,16 +45,12 @@ class Sidecars:
             raise ConfigError(f"ending must be one of {known}, got {self.suffix!r}")
 
 
-def _not_shown(path: Path, reason: str) -> None:
-    del path, reason
-
-
 def batch_films(
     where: Path,
     results: Path,
     sidecars: Sidecars,
     *,
-    on_skipped: Callable[[Path, str], None] = _not_shown,
+    on_skipped: Callable[[Path, str], None] = lambda _path, _reason: None,
 ) -> tuple[BatchVideo, ...]:
     """Return the films of a batch.
 

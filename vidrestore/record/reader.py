@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO
 
 from vidrestore.errors import RecordError
@@ -27,7 +26,8 @@ class RecordReader:
         """
         self._path = path
         self._line_number = 0
-        self._end: EndRecord | None = None
+        self.end: EndRecord | None = None
+        """The last line; None until all frames are read."""
         try:
             self._file: BinaryIO = path.open("rb")
         except OSError as error:
@@ -40,11 +40,6 @@ class RecordReader:
             self._file.close()
             raise
         self.header = first
-
-    @property
-    def end(self) -> EndRecord | None:
-        """The last line; None until all frames are read."""
-        return self._end
 
     def __iter__(self) -> Iterator[FrameRecord]:
         """Yield the frames in order.
@@ -72,7 +67,7 @@ class RecordReader:
             )
         if self._read_line():
             raise self._error("text after the end of the record")
-        self._end = line
+        self.end = line
 
     def close(self) -> None:
         """Close the file."""
@@ -81,12 +76,7 @@ class RecordReader:
     def __enter__(self) -> "RecordReader":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()
 
     def _check_order(self, before: FrameRecord | None, frame: FrameRecord) -> None:

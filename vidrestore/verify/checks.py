@@ -1,6 +1,6 @@
 """The result of a verification: one check for each promise."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
 
 Result: TypeAlias = Literal["kept", "changed", "not promised", "not checked"]
@@ -39,10 +39,7 @@ class Verification:
             "source": self.source,
             "result": self.result,
             "kept": self.kept,
-            "checks": [
-                {"name": check.name, "result": check.result, "detail": check.detail}
-                for check in self.checks
-            ],
+            "checks": [asdict(check) for check in self.checks],
         }
 
 

@@ -100,8 +100,6 @@ class FrameCounts:
     first_extra: Frame | None = None
     first_moved: tuple[Frame, Frame] | None = None
     first_renamed: tuple[Frame, Frame] | None = None
-    field_flags: int = 0
-    """Pairs that differ in the flags of interlacing or field order."""
     last: tuple[Frame, Frame] | None = None
     """The last pair, if no frame without counterpart came after it."""
 
@@ -121,8 +119,6 @@ class FrameCounts:
         if before.source_name != after.source_name:
             self.renamed += 1
             self.first_renamed = self.first_renamed or self.last
-        order = before.interlaced and before.top_field_first != after.top_field_first
-        self.field_flags += before.interlaced != after.interlaced or order
 
     def _add_single(self, before: Frame | None, after: Frame | None) -> None:
         if before is not None:

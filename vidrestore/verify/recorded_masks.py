@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import TracebackType
 
 from vidrestore.record import FrameRecord, RecordReader
 from vidrestore.text import count_text
@@ -40,12 +39,7 @@ class MaskReader:
     def __enter__(self) -> "MaskReader":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         if self._reader is not None:
             self._reader.close()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from vidrestore.errors import MediaError
+from vidrestore.text import clock_text
 from vidrestore.web.queue.runner import PROGRAM
 
 _TIMEOUT_SECONDS = 120
@@ -86,13 +87,6 @@ def source_info(path: Path, values: Mapping[str, Any]) -> SourceInfo:
     )
 
 
-def clock(seconds: float) -> str:
-    """Return ``M:SS``, or ``H:MM:SS`` from an hour on."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
 def _sentences(values: Mapping[str, Any]) -> Iterator[str]:
     yield _first_sentence(values)
     if values["kind"] == "film":
@@ -123,7 +117,7 @@ def _first_sentence(values: Mapping[str, Any]) -> str:
 
 
 def _length(seconds: float) -> str:
-    return f"{seconds:.1f} seconds" if seconds < 60 else f"{clock(seconds)} long"
+    return f"{seconds:.1f} seconds" if seconds < 60 else f"{clock_text(seconds)} long"
 
 
 def _streams_sentence(streams: Sequence[Mapping[str, Any]]) -> str:

@@ -9,7 +9,12 @@ from typing import Protocol, Self, TextIO
 from rich import progress as bars
 from rich.console import Console
 
-from vidrestore.cli.display.progress_bars import LogDisplay, print_line, progress_parts
+from vidrestore.cli.display.progress_bars import (
+    LogDisplay,
+    SilentDisplay,
+    print_line,
+    progress_parts,
+)
 from vidrestore.jobs import BatchProgress
 
 
@@ -29,20 +34,12 @@ class BatchDisplay(Protocol):
 def batch_display(films: int, *, quiet: bool) -> Generator[BatchDisplay]:
     """Show the progress of a batch of ``films`` films on stderr."""
     if quiet:
-        yield _SilentBatch()
+        yield SilentDisplay()
     elif sys.stderr.isatty():
         with BarBatch(films) as display:
             yield display
     else:
         yield LogBatch(sys.stderr, time.monotonic)
-
-
-class _SilentBatch:
-    def show(self, progress: BatchProgress) -> None:
-        del progress
-
-    def show_download(self, name: str, bytes_here: int, bytes_total: int | None) -> None:
-        del name, bytes_here, bytes_total
 
 
 class LogBatch:

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from vidrestore.cli.display.frame_rate import FrameRateMeter, Speed
 from vidrestore.progress import Progress
+from vidrestore.text import clock_text, count_text
 
 _SECONDS_BETWEEN_LINES = 10.0
 _PIPE_COLUMNS = 200
@@ -46,7 +47,7 @@ class Display(Protocol):
 def restore_display(*, quiet: bool) -> Generator[Display]:
     """Show the progress of a restoration and of its downloads on stderr."""
     if quiet:
-        yield _SilentDisplay()
+        yield SilentDisplay()
     elif sys.stderr.isatty():
         with BarDisplay() as display:
             yield display
@@ -54,12 +55,14 @@ def restore_display(*, quiet: bool) -> Generator[Display]:
         yield LogDisplay(sys.stderr, time.monotonic)
 
 
-class _SilentDisplay:
-    def show(self, progress: Progress) -> None:
-        del progress
+class SilentDisplay:
+    """Shows nothing, of any kind of run."""
+
+    def show(self, progress: object) -> None:
+        """Do nothing."""
 
     def show_download(self, name: str, bytes_here: int, bytes_total: int | None) -> None:
-        del name, bytes_here, bytes_total
+        """Do nothing."""
 
 
 class LogDisplay:
@@ -103,7 +106,7 @@ def _speed_parts(speed: Speed | None) -> list[str]:
         return []
     parts = [f"{speed.frames_per_second:.1f} frames/s"]
     if speed.seconds_left is not None:
-        parts.append(f"{duration(speed.seconds_left)} left")
+        parts.append(f"{clock_text(speed.seconds_left)} left")
     return parts
 
 
@@ -121,7 +124,7 @@ def _worker_parts(progress: Progress) -> list[str]:
     if progress.workers is None:
         return []
     workers = progress.workers
-    parts = ["1 worker" if workers == 1 else f"{workers} workers"] if workers else []
+    parts = [count_text(workers, "worker")] if workers else []
     searched = progress.frames_searched
     if searched is not None and searched != progress.frames_total:
         parts.append(f"{searched} frames searched")
@@ -141,12 +144,6 @@ def print_line(line: str, *, stream: TextIO) -> None:
         print(line, file=stream, flush=True)
     except BrokenPipeError:
         return
-
-
-def duration(seconds: float) -> str:
-    """Return ``M:SS``, or ``H:MM:SS`` from an hour on."""
-    hours, rest = divmod(round(seconds), 3600)
-    return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
 
 
 class _FrameRateColumn(bars.ProgressColumn):

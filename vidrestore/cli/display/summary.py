@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidrestore.cli.display.progress_bars import duration
 from vidrestore.storage.standard_streams import is_standard_stream
-from vidrestore.text import count_text
+from vidrestore.text import clock_text, count_text
 
 if TYPE_CHECKING:
     from vidrestore.jobs import Estimate
@@ -49,7 +48,7 @@ def dry_run_lines(estimate: "Estimate", output: Path) -> Iterator[str]:
         f"{about}{count_text(estimate.faces, 'face')} "
         f"to restore, {segments}; estimated from {count_text(estimate.sampled_frames, 'frame')}"
     )
-    yield f"time here: about {duration(estimate.seconds)}"
+    yield f"time here: about {clock_text(estimate.seconds)}"
     enough = "" if estimate.disk_bytes <= estimate.free_bytes else ": NOT ENOUGH"
     yield (
         f"disk: about {_size(estimate.disk_bytes)} during the run, half of it for the output; "

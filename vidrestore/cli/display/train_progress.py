@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.table import Column
 from rich.text import Text
 
-from vidrestore.cli.display.progress_bars import duration, print_line
+from vidrestore.cli.display.progress_bars import SilentDisplay, print_line
+from vidrestore.text import clock_text
 
 if TYPE_CHECKING:
     from vidrestore.training.engine.progress import TrainingProgress
@@ -35,17 +36,12 @@ class TrainDisplay(Protocol):
 def train_display(*, quiet: bool) -> Generator[TrainDisplay]:
     """Show a training run on stderr."""
     if quiet:
-        yield _SilentTraining()
+        yield SilentDisplay()
     elif sys.stderr.isatty():
         with TrainingBar() as bar:
             yield bar
     else:
         yield TrainingLines(sys.stderr, time.monotonic)
-
-
-class _SilentTraining:
-    def show(self, progress: "TrainingProgress") -> None:
-        del progress
 
 
 class _LossAverages:
@@ -108,7 +104,7 @@ class TrainingLines:
         if progress.step > first and now > since:
             rate = (progress.step - first) / (now - since)
             left = (progress.steps - progress.step) / rate
-            parts += [_rate_text(rate), f"{duration(left)} left"]
+            parts += [_rate_text(rate), f"{clock_text(left)} left"]
         return [*parts, self._losses.text()]
 
 

@@ -36,11 +36,6 @@ class ConversionLoss:
     excess: int
     """Cost of what the target stores needlessly: larger files, fewer players."""
 
-    @property
-    def is_none(self) -> bool:
-        """Whether every sample survives."""
-        return not (self.color or self.alpha or self.chroma or self.bits)
-
 
 def loss_between(source: PixelFormat, target: PixelFormat) -> ConversionLoss:
     """Return what converting frames of ``source`` to ``target`` loses."""

@@ -1,6 +1,6 @@
 """The kinds of output: a video, an image sequence or image, and standard output.
 
-An output opens the writers of its segments, and assembles the finished segments.
+An output has a factory for the writers of its segments, and assembles the finished segments.
 """
 
 import os
@@ -73,16 +73,12 @@ class Output(ABC):
     def __init__(self, segment_factory: SegmentWriterFactory) -> None:
         self.is_assembled = False
         self.segment_factory = segment_factory
-        """Opens segments in other processes."""
+        """Opens segments, in this process or in others."""
 
     @property
     @abstractmethod
     def notes(self) -> list[str]:
         """What a user should know: converted formats, dropped streams, ..."""
-
-    def open_segment(self, path: Path) -> SegmentWriter:
-        """Return a writer whose files are ``path`` and names that start with it."""
-        return self.segment_factory.open_segment(path)
 
     def assemble(self, segments: Sequence[Sequence[Path]]) -> None:
         """Write the output from all its segments; it is published when its block ends.
@@ -145,20 +141,12 @@ class ImageOutput(Output):
         self._info = segment_factory.info
         self._target = segment_factory.target
         self._is_single = segment_factory.is_single
-        self._notes: list[list[str]] = [
-            [] if self._is_single else folder_notes(segment_factory.info, audio)
-        ]
+        self._notes = [] if self._is_single else folder_notes(segment_factory.info, audio)
 
     @property
     def notes(self) -> list[str]:
-        """What a user should know about the images, each note once."""
-        return list(dict.fromkeys(note for notes in self._notes for note in notes))
-
-    def open_segment(self, path: Path) -> SegmentWriter:
-        """Return a writer of images."""
-        writer = super().open_segment(path)
-        self._notes.append(writer.notes)
-        return writer
+        """What a user should know about the folder."""
+        return self._notes
 
     def _assemble(self, segments: Sequence[Sequence[Path]]) -> None:
         with media_errors(self._target, "write"):
@@ -170,7 +158,7 @@ class ImageOutput(Output):
         if self._info.kind == "film":
             self._write_times([path for files in segments for path in files])
         if self._audio is not None and self._audio.stream_indexes:
-            self._notes.append(write_audio(self._audio, self._path / AUDIO_FILE, self._target))
+            self._notes.extend(write_audio(self._audio, self._path / AUDIO_FILE, self._target))
 
     def _write_times(self, files: Sequence[Path]) -> None:
         """Write the times of a film's frames, on the timeline of its audio, if they are uneven."""
@@ -184,7 +172,7 @@ class ImageOutput(Output):
             if not are_even(times, info.average_rate, info.time_base):
                 write_times(self._path / TIMES_FILE, times)
                 self._notes.append(
-                    [f"the times of the frames are in {TIMES_FILE} (for mkvmerge --timestamps)"]
+                    f"the times of the frames are in {TIMES_FILE} (for mkvmerge --timestamps)"
                 )
 
 

@@ -8,8 +8,9 @@ from importlib.resources import files
 from typing import Any
 
 from vidrestore.settings import Profile, ProfileName
+from vidrestore.text import clock_text, count_text
 from vidrestore.web.queue.job import QueuedJob
-from vidrestore.web.source_info import SourceInfo, clock
+from vidrestore.web.source_info import SourceInfo
 
 _STATES = {
     "waiting": "waits for its turn",
@@ -72,7 +73,7 @@ def preview_html(token: str, frames: Sequence[Mapping[str, Any]]) -> str:
             "height": frame["height"],
             "seconds": frame["seconds"],
             "label": f"{frame['seconds']:.2f} s",
-            "caption": f"at {frame['seconds']:.2f} s, {_faces(frame['faces'])}",
+            "caption": f"at {frame['seconds']:.2f} s, {count_text(frame['faces'], 'face')}",
         }
         for frame in frames
     ]
@@ -119,9 +120,9 @@ def progress_line(progress: Mapping[str, Any]) -> str:
     if progress.get("frames_per_second"):
         parts.append(f"{progress['frames_per_second']:.1f} frames per second")
     if progress.get("seconds_left") is not None:
-        parts.append(f"{clock(progress['seconds_left'])} left")
+        parts.append(f"{clock_text(progress['seconds_left'])} left")
     if progress.get("faces_done") is not None:
-        parts.append(_faces(progress["faces_done"]))
+        parts.append(count_text(progress["faces_done"], "face"))
     return ", ".join(parts)
 
 
@@ -157,7 +158,3 @@ def result_html(job: QueuedJob, copy_state: str) -> str:
         f'<a href="jobs/{job.id}/{kind}"{more}>{text}</a>' for kind, text, more in links
     )
     return f'<div class="vr-result">{html}<p class=vr-links>{anchors}</p></div>'
-
-
-def _faces(count: int) -> str:
-    return "1 face" if count == 1 else f"{count} faces"

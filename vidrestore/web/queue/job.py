@@ -1,7 +1,7 @@
 """A film in the queue."""
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -55,18 +55,7 @@ class QueuedJob:
 
     def to_json(self) -> dict[str, Any]:
         """Return the values for the file of the queue."""
-        return {
-            "id": self.id,
-            "source": str(self.source),
-            "output": str(self.output),
-            "words": list(self.words),
-            "kind": self.kind,
-            "size_wh": list(self.size_wh),
-            "state": self.state,
-            "is_resumed": self.is_resumed,
-            "error": self.error,
-            "pid": self.pid,
-        }
+        return {**asdict(self), "source": str(self.source), "output": str(self.output)}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "QueuedJob":
