@@ -21,7 +21,7 @@ from vidrestore.settings import GROUPS, JobSettings, RestoreSettings, Setting, s
 PAGE = Path(__file__).parent.parent / "man" / "vidrestore.1"
 
 _DESCRIPTION = """\
-Restores the faces of a film, an image sequence or an image. Sound, subtitles, chapters and
+Restores the faces of a film, an image sequence or an image. Audio, subtitles, chapters and
 timestamps are kept as they are, and so is every pixel outside the faces."""
 _EXIT_CODES = {
     ExitCode.OK: "Done.",

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _USAGE = "FILE -o FILE [options]"
 _ABOUT = """\
-Restore the faces of a film, an image sequence or an image. Sound, subtitles,
+Restore the faces of a film, an image sequence or an image. Audio, subtitles,
 chapters and timestamps are kept as they are, and so is every pixel outside the
 faces.
 

@@ -107,7 +107,7 @@ class FrameSettings:
     )
     scale: Literal[1, 2, 4] | None = option(
         None,
-        "For --background: enlarge the film so many times along each side.",
+        "For --background: the factor by which each side of the film is enlarged.",
         group="What to restore",
         means="1, or the factor of the network in a checkpoint file",
         resolved=True,

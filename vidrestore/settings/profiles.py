@@ -41,7 +41,7 @@ PROFILES: Mapping[ProfileName, Profile] = MappingProxyType(
         ),
         "sharp": Profile(
             help="As sharp as the model can draw. It takes no more time, but more of the fine "
-            "detail is likely rather than true.",
+            "detail is plausible rather than real.",
             settings=MappingProxyType({"detail": 1.0}),
         ),
     }
