@@ -85,11 +85,13 @@ def dry_run(
     sampled = _Sampled()
     with tempfile.TemporaryDirectory(prefix=".vidrestore-", dir=output.absolute().parent) as folder:
         for number, (start, end) in enumerate(_sample_times(info, settings)):
-            part = replace(settings, start_seconds=start, end_seconds=end)
-            _sample(source, Path(folder) / str(number), output, part, sampled, on_download)
+            sample_settings = replace(settings, start_seconds=start, end_seconds=end)
+            _sample(
+                source, Path(folder) / str(number), output, sample_settings, sampled, on_download
+            )
     if not sampled.frames:
         raise MediaError(f"{source}: no frame of the samples can be decoded; get another copy")
-    seconds = _seconds_wanted(info, settings)
+    seconds = _selected_seconds(info, settings)
     rate = info.average_rate or Fraction(25)
     frames = sampled.frames if seconds is None else max(1, round(seconds * rate))
     share = frames / sampled.frames
@@ -109,8 +111,8 @@ def dry_run(
     )
 
 
-def _seconds_wanted(info: VideoInfo, settings: RestoreSettings) -> Fraction | None:
-    """Return the length of the selected part; None if the source does not state it."""
+def _selected_seconds(info: VideoInfo, settings: RestoreSettings) -> Fraction | None:
+    """Return the length of the selected time range; None if the source does not state it."""
     if info.duration_seconds is None:
         return None
     duration_seconds = Fraction(info.duration_seconds)
@@ -125,8 +127,8 @@ def _seconds_wanted(info: VideoInfo, settings: RestoreSettings) -> Fraction | No
 def _sample_times(
     info: VideoInfo, settings: RestoreSettings
 ) -> Iterator[tuple[Fraction | None, Fraction | None]]:
-    """Yield the parts to sample, spread evenly; the whole selected part if it is short."""
-    seconds = _seconds_wanted(info, settings)
+    """Yield the time ranges of the samples, spread evenly; all of a short selection."""
+    seconds = _selected_seconds(info, settings)
     if seconds is None or seconds <= _SAMPLES * _SAMPLE_SECONDS or info.kind == "picture":
         yield settings.start_seconds, settings.end_seconds
         return

@@ -175,31 +175,38 @@ def _notes_on_folder(info: VideoInfo) -> list[str]:
     missing = missing_frame_numbers(info.path) if info.is_folder else []
     if not missing:
         return []
-    shown = ", ".join(map(str, missing[:_SHOWN_NUMBERS]))
+    first_numbers = ", ".join(map(str, missing[:_SHOWN_NUMBERS]))
     more = f" and {len(missing) - _SHOWN_NUMBERS} more" if len(missing) > _SHOWN_NUMBERS else ""
-    return [f"no image is numbered {shown}{more}; the frames around are shown one after the other"]
+    return [
+        f"no image is numbered {first_numbers}{more}; the frames around are shown one after the "
+        "other"
+    ]
 
 
-def check_tracks(setup: "Setup", found: int) -> None:
+def check_tracks(setup: "Setup", track_limit: int) -> None:
     """Refuse a run of ``--only-track`` in which nothing can be restored; note absent tracks.
 
     Args:
         setup: Source and settings of the video.
-        found: The highest number of a track in the source, plus 1; 0 if there is none.
+        track_limit: The highest number of a track in the source, plus 1; 0 if there is none.
 
     Raises:
         MediaError: None of the tracks is there; the message says which are.
     """
     selected, path = setup.settings.only_tracks, setup.source.info.path
     absent = [
-        strength.track for strength in setup.settings.track_strengths if strength.track >= found
+        strength.track
+        for strength in setup.settings.track_strengths
+        if strength.track >= track_limit
     ]
     if absent:
         names = ", ".join(map(str, absent))
         setup.notes.append(f"--track-strength: the film has no track {names}")
-    if not selected or min(selected) < found:
+    if not selected or min(selected) < track_limit:
         return
     names = ", ".join(map(str, selected))
-    there = f"its tracks are 1 to {found - 1}" if found > 2 else "its only track is 1"
-    there = there if found else "it has no faces"
-    raise MediaError(f"{path}: has no track {names}, {there}; --review FILE shows who they are")
+    existing = (
+        f"its tracks are 1 to {track_limit - 1}" if track_limit > 2 else "its only track is 1"
+    )
+    existing = existing if track_limit else "it has no faces"
+    raise MediaError(f"{path}: has no track {names}, {existing}; --review FILE shows who they are")

@@ -110,8 +110,10 @@ def _encode_and_decode(
     buffer = io.BytesIO()
     container_name = _CONTAINERS.get(codec, "matroska")
     with av.open(buffer, "w", format=container_name) as container:
-        added = container.add_stream(_ENCODERS.get(codec, codec), rate=_RATE, options=dict(options))
-        stream = cast("VideoStream", added)
+        encoder = _ENCODERS.get(codec, codec)
+        stream = cast(
+            "VideoStream", container.add_stream(encoder, rate=_RATE, options=dict(options))
+        )
         stream.height, stream.width = images[0].shape[:2]
         stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
         stream.codec_context.thread_count = 1

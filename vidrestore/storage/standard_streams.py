@@ -81,10 +81,10 @@ class StandardInput:
         data = bytearray(count)
         view, done = memoryview(data), 0
         while done < count:
-            got = self._read_into(view[done:])
-            if got == 0:
+            count_read = self._read_into(view[done:])
+            if count_read == 0:
                 break
-            done += got
+            done += count_read
         view.release()
         del data[done:]
         return data

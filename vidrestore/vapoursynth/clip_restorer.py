@@ -71,8 +71,8 @@ class ClipRestorer:
         tracked = self._stages.analyze(
             self._source.frames(first_decoded), start=TrackingStart(frame_index=start)
         )
-        needed = dropwhile(lambda each: each.frame.index < index - context, tracked)
-        for finished in self._stages.restore(needed):
+        with_context = dropwhile(lambda frame: frame.frame.index < index - context, tracked)
+        for finished in self._stages.restore(with_context):
             if finished.source.index >= index:
                 yield finished
 
@@ -92,9 +92,9 @@ class ClipRestorer:
         frames = self._source.frames(
             max(0, first - WARM_UP_FRAMES), min(end + DELAY_FRAMES, self._source.frame_count)
         )
-        marked = mark_cuts(
+        frames_and_cuts = mark_cuts(
             frames, lambda frame: preview_rgb(frame, geometry, THUMBNAIL_SIDE_PX).rgb_hwc
         )
-        for frame, is_cut in marked:
+        for frame, is_cut in frames_and_cuts:
             if is_cut and first <= frame.index < end:
                 yield frame.index

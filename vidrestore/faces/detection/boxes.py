@@ -100,14 +100,14 @@ def _to_detection(box: FloatArray, score: float, landmarks_xy: FloatArray) -> De
 
 def suppress_contained(faces: Sequence[Detection]) -> list[Detection]:
     """Drop faces that lie mostly inside a better one or around it; return the best first."""
-    kept: list[Detection] = []
+    best_faces: list[Detection] = []
     for face in sorted(faces, key=lambda face: -face.score):
         if all(
             overlap_of_smaller(face.box_xyxy, better.box_xyxy) < _CONTAINED_OVERLAP
-            for better in kept
+            for better in best_faces
         ):
-            kept.append(face)
-    return kept
+            best_faces.append(face)
+    return best_faces
 
 
 def overlap_of_smaller(first: BoxXyxy, second: BoxXyxy) -> float:

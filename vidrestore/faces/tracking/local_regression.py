@@ -216,5 +216,5 @@ def _weighted_fit(basis: Real, measured: Complex, weights: Real) -> Complex:
     normal = weighted @ basis
     right = np.einsum("kdn,nk->kd", weighted, measured)
     parts = np.stack([right.real, right.imag], axis=2)
-    solved: Real = np.asarray(np.linalg.solve(normal, parts), dtype=np.float64)
-    return basis @ (solved[:, :, 0] + 1j * solved[:, :, 1]).T
+    coefficients: Real = np.asarray(np.linalg.solve(normal, parts), dtype=np.float64)
+    return basis @ (coefficients[:, :, 0] + 1j * coefficients[:, :, 1]).T

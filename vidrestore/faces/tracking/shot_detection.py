@@ -122,22 +122,24 @@ class ShotDetector:
         factor = max(1, image.shape[1] // _VIEW_WIDTH_PX)
         height, width = (max(1, side // factor) for side in image.shape[:2])
         # Averaging whole blocks is several times faster than any other ratio.
-        whole = image[: height * factor, : width * factor]
+        whole_blocks = image[: height * factor, : width * factor]
         if self._views:
             height, width = self._views[-1].shape[:2]
-        small = cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)
+        small = cv2.resize(whole_blocks, (width, height), interpolation=cv2.INTER_AREA)
         return np.asarray(small, dtype=np.uint8)
 
     def _feed(self, view: RgbImage, *, mirrored: bool = False) -> bool:
         """Return whether a shot begins ``DELAY_FRAMES`` before ``view``."""
         position = FrameTimecode(self._fed_count, _ANY_RATE_FPS)
-        proposed = self._changes.process_frame(position, cv2.cvtColor(view, cv2.COLOR_RGB2BGR))
+        is_proposed_cut = self._changes.process_frame(
+            position, cv2.cvtColor(view, cv2.COLOR_RGB2BGR)
+        )
         self._coarse_images.append(None if mirrored else _coarse_image(view))
         self._fed_count += 1
         coarse_images = list(self._coarse_images)
         before = [image for image in coarse_images[: -DELAY_FRAMES - 1] if image]
         after = [image for image in coarse_images[-DELAY_FRAMES - 1 :] if image]
-        if not before or not (proposed or self._differs(before[-1], after[0])):
+        if not before or not (is_proposed_cut or self._differs(before[-1], after[0])):
             return False
         correlation = max(_correlation(first, second) for first in before for second in after)
         return correlation < self._config.same_shot_correlation

@@ -58,24 +58,26 @@ class Track:
 
     def predict(self, seconds: float) -> Detection:
         """Return where the face should be at a time, at constant velocity."""
-        near, far = self._nearest_two(seconds)
-        span = near.seconds - far.seconds
+        nearest, reference = self._nearest_two(seconds)
+        span = nearest.seconds - reference.seconds
         velocity_xy = np.zeros(2)
         if abs(span) > 1e-9:
-            moved = near.face.landmarks_xy.mean(axis=0) - far.face.landmarks_xy.mean(axis=0)
-            velocity_xy = moved / span
+            displacement_xy = nearest.face.landmarks_xy.mean(
+                axis=0
+            ) - reference.face.landmarks_xy.mean(axis=0)
+            velocity_xy = displacement_xy / span
         limit = _MAX_EXTRAPOLATION_SECONDS
-        shift_xy = velocity_xy * float(np.clip(seconds - near.seconds, -limit, limit))
-        return near.face.mapped(np.column_stack([np.eye(2), shift_xy]))
+        shift_xy = velocity_xy * float(np.clip(seconds - nearest.seconds, -limit, limit))
+        return nearest.face.mapped(np.column_stack([np.eye(2), shift_xy]))
 
     def _nearest_two(self, seconds: float) -> tuple[Observation, Observation]:
         later = seconds >= self.last.seconds
         ordered = list(reversed(self.observations)) if later else self.observations
-        near = ordered[0]
+        nearest = ordered[0]
         for other in ordered[1:]:
-            if abs(other.seconds - near.seconds) >= _VELOCITY_SECONDS:
-                return near, other
-        return near, ordered[-1]
+            if abs(other.seconds - nearest.seconds) >= _VELOCITY_SECONDS:
+                return nearest, other
+        return nearest, ordered[-1]
 
     def observation_at(
         self, index: int, seconds: float, max_gap_seconds: float

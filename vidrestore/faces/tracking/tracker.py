@@ -161,9 +161,9 @@ class _Tracker:
         return tracked
 
     def _is_settled(self, buffered: _BufferedFrame) -> bool:
-        waited = self._buffer[-1].seconds - buffered.seconds
+        waiting_seconds = self._buffer[-1].seconds - buffered.seconds
         return (
-            waited >= self._config.lookahead_seconds
+            waiting_seconds >= self._config.lookahead_seconds
             or len(self._buffer) > self._config.max_lookahead_frames
         )
 
@@ -180,8 +180,8 @@ class _Tracker:
             track.searched_frames += 1
             track.search_misses = 0
             track.add(current.observe(detected[column]))
-        missed = [track for row, track in enumerate(self._live) if row not in assigned]
-        self._follow_missed(current, missed)
+        missed_tracks = [track for row, track in enumerate(self._live) if row not in assigned]
+        self._follow_missed(current, missed_tracks)
         new = [face for column, face in enumerate(detected) if column not in assigned.values()]
         self._begin_tracks(current, new)
 
@@ -189,12 +189,14 @@ class _Tracker:
         detected = detect_rotated(self._detector, current.view.rgb_hwc)
         return tuple(face for face in detected if face.score >= self._config.rotated_threshold)
 
-    def _follow_missed(self, current: _BufferedFrame, missed: Sequence[Track]) -> None:
-        for track in missed:
+    def _follow_missed(self, current: _BufferedFrame, missed_tracks: Sequence[Track]) -> None:
+        for track in missed_tracks:
             track.search_misses += 1
-        lost = [track for track in missed if track.search_misses > self._config.max_search_misses]
-        self._live = [track for track in self._live if track not in lost]
-        remaining = [track for track in missed if track not in lost]
+        lost_tracks = [
+            track for track in missed_tracks if track.search_misses > self._config.max_search_misses
+        ]
+        self._live = [track for track in self._live if track not in lost_tracks]
+        remaining = [track for track in missed_tracks if track not in lost_tracks]
         if self._detector.has_fast_refine:
             self._follow(current, remaining)
         else:
@@ -242,16 +244,16 @@ class _Tracker:
 
     def _drop_duplicates(self, current: _BufferedFrame) -> None:
         """If several tracks follow one face, keep the one with the most observations."""
-        kept: list[Track] = []
+        distinct: list[Track] = []
         for track in sorted(self._live, key=lambda track: -track.hits):
             if track.last.index == current.frame.index and any(
                 other.last.index == current.frame.index
                 and is_duplicate(other.last.face, track.last.face)
-                for other in kept
+                for other in distinct
             ):
                 track.discarded = True
             else:
-                kept.append(track)
+                distinct.append(track)
         self._live = [track for track in self._live if not track.discarded]
 
     def _faces_in(self, buffered: _BufferedFrame) -> tuple[TrackedFace, ...]:

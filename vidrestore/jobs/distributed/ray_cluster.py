@@ -212,5 +212,5 @@ def assigned_device(gpu_id: str, visible_gpus: str | None) -> str:
 def _line_of(error: Exception) -> str:
     """Return the line of a Ray error that says what happened."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    telling = [line for line in lines if "exit type" in line or "Error:" in line]
-    return (telling or lines or [type(error).__name__])[-1]
+    informative = [line for line in lines if "exit type" in line or "Error:" in line]
+    return (informative or lines or [type(error).__name__])[-1]

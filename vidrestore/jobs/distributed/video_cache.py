@@ -77,8 +77,10 @@ def _reused_stages(setup: Setup, spec: VideoSpec, last: OpenVideo | None) -> Sta
     # A background is loaded for the geometry of its video.
     if last is None or last.spec.run != spec.run or setup.settings.background is not None:
         return None
-    own, theirs = (only_affecting(opened.settings, "bytes") for opened in (setup, last.setup))
-    if own != theirs:
+    current, previous = (
+        only_affecting(video_setup.settings, "bytes") for video_setup in (setup, last.setup)
+    )
+    if current != previous:
         return None
     return replace(
         last.stages,

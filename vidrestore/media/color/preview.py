@@ -74,8 +74,8 @@ def _small_plane(plane: Plane, size_wh: tuple[int, int]) -> Plane:
     while width >= 4 * size_wh[0] and height >= 4 * size_wh[1]:
         # In steps, because OpenCV's area filter is fast only for halves.
         width, height = width // 2, height // 2
-        even = plane[: 2 * height, : 2 * width]
-        plane = cast(Plane, cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA))
+        trimmed = plane[: 2 * height, : 2 * width]
+        plane = cast(Plane, cv2.resize(trimmed, (width, height), interpolation=cv2.INTER_AREA))
     if plane.dtype == np.uint8 and (width, height) == (3 * size_wh[0], 3 * size_wh[1]):
         # The same mean, in half the time.
         return cast(Plane, np.ascontiguousarray(cv2.blur(plane, (3, 3))[1::3, 1::3]))

@@ -10,6 +10,7 @@ from vidrestore.errors import MediaError
 from vidrestore.media.color.pixel_formats import frame_planes, source_layout
 from vidrestore.media.fields.filter_graph import FilterGraph, gray_frame
 from vidrestore.media.fields.split_weave import FieldRule
+from vidrestore.media.input.clock import frames_from_index
 from vidrestore.media.input.source import Source, SourceWrapper
 from vidrestore.media.input.video_info import VideoInfo
 from vidrestore.types import Frame, Plane, Timestamp
@@ -187,22 +188,3 @@ def _info_of(info: VideoInfo, *, twice: bool) -> VideoInfo:
         average_rate=None if rate is None else 2 * rate,
         frame_count_estimate=None if count is None else 2 * count,
     )
-
-
-def frames_from_index(
-    frames: Iterator[Frame], index: int, timestamp: Timestamp, info: VideoInfo
-) -> Iterator[Frame]:
-    """Yield ``frames`` from number ``index`` on.
-
-    Raises:
-        MediaError: There is no such frame, or it has another timestamp.
-    """
-    remaining = (frame for frame in frames if frame.index >= index)
-    first = next(remaining, None)
-    if first is None or (first.index, first.timestamp) != (index, timestamp):
-        raise MediaError(
-            f"{info.path}: no frame at {float(timestamp.seconds):.3f} s; "
-            "if the source changed, start over with --overwrite"
-        )
-    yield first
-    yield from remaining

@@ -251,7 +251,7 @@ def _shows_fields(
 
 def _clear_orders(counts: "Counter[str]") -> set[FieldOrder]:
     """Return the field orders that the verdicts of one stretch clearly show."""
-    decided = counts["tff"] + counts["bff"] + counts["progressive"]
+    decided_count = counts["tff"] + counts["bff"] + counts["progressive"]
     names: tuple[tuple[str, str, FieldOrder], ...] = (
         ("tff", "bff", "top first"),
         ("bff", "tff", "bottom first"),
@@ -259,8 +259,8 @@ def _clear_orders(counts: "Counter[str]") -> set[FieldOrder]:
     return {
         order
         for name, other, order in names
-        if decided >= _MIN_DECIDED
-        and counts[name] >= _CLEAR_SHARE * decided
+        if decided_count >= _MIN_DECIDED
+        and counts[name] >= _CLEAR_SHARE * decided_count
         and counts[other] <= _CONTRARY_SHARE * counts[name]
     }
 
@@ -270,8 +270,10 @@ def _order(stretches: Sequence["Counter[str]"]) -> FieldOrder:
     if len(clear_orders) == 1:
         return clear_orders.pop()
     total = sum(stretches, Counter[str]())
-    decided = total["tff"] + total["bff"] + total["progressive"]
-    clear = decided >= _MIN_DECIDED and total["progressive"] >= _PROGRESSIVE_SHARE * decided
+    decided_count = total["tff"] + total["bff"] + total["progressive"]
+    clear = (
+        decided_count >= _MIN_DECIDED and total["progressive"] >= _PROGRESSIVE_SHARE * decided_count
+    )
     return "progressive" if clear and not clear_orders else "unknown"
 
 

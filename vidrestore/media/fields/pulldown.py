@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidrestore.media.color.pixel_formats import PLANAR, plane_views
-from vidrestore.media.fields.deinterlace import frames_from_index
 from vidrestore.media.fields.filter_graph import FilterGraph, luma_8bit, with_number
 from vidrestore.media.fields.split_weave import FieldRule
+from vidrestore.media.input.clock import frames_from_index
 from vidrestore.media.input.source import Source, SourceWrapper
 from vidrestore.media.input.video_info import VideoInfo
 from vidrestore.types import Frame, Timestamp

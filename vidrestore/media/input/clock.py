@@ -1,10 +1,13 @@
 """Timelines: where an output starts, and timestamps that are missing or run backwards."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import gcd, lcm
 
+from vidrestore.errors import MediaError
+from vidrestore.media.input.video_info import VideoInfo
+from vidrestore.types import Frame, Timestamp
 from vidrestore.types.time_range import TimeRange
 
 _COARSEST_SHIFT_SECONDS = Fraction(1, 10)
@@ -73,16 +76,16 @@ class MonotonicTimestamps:
     def repair(self, ticks: int) -> int:
         """Return the next timestamp: ``ticks``, or a later time if the last one was not before."""
         last, last_ticks = self._last_repaired, self._last_ticks
-        repaired = ticks
+        repaired_ticks = ticks
         if last is not None and last_ticks is not None and ticks < last + self._min_step:
             step = ticks - last_ticks
             if step <= 0:
                 step = self._step if -step > self._restart_ticks else 1
-            repaired = last + step
+            repaired_ticks = last + step
         if last is not None:
-            self._step = repaired - last
-        self._last_repaired, self._last_ticks = repaired, ticks
-        return repaired
+            self._step = repaired_ticks - last
+        self._last_repaired, self._last_ticks = repaired_ticks, ticks
+        return repaired_ticks
 
 
 class Clock:
@@ -96,9 +99,9 @@ class Clock:
 
     def ticks(self, pts: int | None, dts: int | None, duration: int) -> int:
         """Return the time of the next frame in presentation order."""
-        stated = pts if pts is not None else dts
-        expected = 0 if self._last is None else self._last + self._step
-        ticks = self._times.repair(expected if stated is None else stated)
+        stated_ticks = pts if pts is not None else dts
+        expected_ticks = 0 if self._last is None else self._last + self._step
+        ticks = self._times.repair(expected_ticks if stated_ticks is None else stated_ticks)
         if pts is None or ticks != pts:
             self.repaired_count += 1
         self._last, self._step = ticks, max(1, duration)
@@ -141,3 +144,22 @@ def decode_timestamps(pts: Sequence[int]) -> list[int]:
     step = max(1, in_order[1] - in_order[0]) if len(in_order) > 1 else 1
     lead_in = [in_order[0] - (delay - n) * step for n in range(min(delay, len(in_order)))]
     return [*lead_in, *in_order[: len(in_order) - len(lead_in)]]
+
+
+def frames_from_index(
+    frames: Iterator[Frame], index: int, timestamp: Timestamp, info: VideoInfo
+) -> Iterator[Frame]:
+    """Yield ``frames`` from number ``index`` on.
+
+    Raises:
+        MediaError: There is no such frame, or it has another timestamp.
+    """
+    remaining = (frame for frame in frames if frame.index >= index)
+    first = next(remaining, None)
+    if first is None or (first.index, first.timestamp) != (index, timestamp):
+        raise MediaError(
+            f"{info.path}: no frame at {float(timestamp.seconds):.3f} s; "
+            "if the source changed, start over with --overwrite"
+        )
+    yield first
+    yield from remaining

@@ -127,20 +127,13 @@ def probe_images(path: Path, *, fps: Fraction) -> VideoInfo:
 class ImageSource:
     """An image sequence or an image as frames ``1 / fps`` apart, from time 0."""
 
+    damaged_packets = repaired_timestamps = 0
+    """Always 0: a damaged image is an error, so that no name goes missing."""
+
     def __init__(self, path: Path, *, time_range: TimeRange, fps: Fraction) -> None:
         self.info = probe_images(path, fps=fps)
         self.time_range = time_range
         self._paths = image_paths(path)
-
-    @property
-    def damaged_packets(self) -> int:
-        """Always 0: a damaged image is an error, so that no name goes missing."""
-        return 0
-
-    @property
-    def repaired_timestamps(self) -> int:
-        """Always 0."""
-        return 0
 
     def close(self) -> None:
         """Do nothing: no file stays open."""

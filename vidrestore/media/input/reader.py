@@ -14,7 +14,7 @@ from vidrestore.media.color.pixel_formats import frame_planes, source_layout
 from vidrestore.media.ffmpeg_errors import media_errors
 from vidrestore.media.fields.field_order import FieldOrderReader
 from vidrestore.media.file_kinds import container_facts
-from vidrestore.media.input.clock import Clock
+from vidrestore.media.input.clock import Clock, frames_from_index
 from vidrestore.media.input.decoder import VideoDecoder, header_end_seconds
 from vidrestore.media.input.probe import probe_video
 from vidrestore.media.input.raw_streams import at_frame_rate, is_raw
@@ -108,15 +108,8 @@ class VideoSource:
         if seek and index > 0:
             frames = self._with_durations(self._numbered(index, timestamp.seconds, end))
         else:
-            frames = (frame for frame in self if frame.index >= index)
-        first = next(frames, None)
-        if first is None or (first.index, first.timestamp) != (index, timestamp):
-            raise MediaError(
-                f"{self.info.path}: no frame at {float(timestamp.seconds):.3f} s; "
-                "if the source changed, start over with --overwrite"
-            )
-        yield first
-        yield from frames
+            frames = iter(self)
+        return frames_from_index(frames, index, timestamp, self.info)
 
     def _with_durations(self, frames: Iterator[Frame]) -> Iterator[Frame]:
         """Yield frames with their exact durations."""

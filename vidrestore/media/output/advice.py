@@ -99,10 +99,10 @@ def advice(target: Path, info: VideoInfo, attempt: Attempt) -> str:
     if codec is not None:
         options.append(f"--codec {codec}")
     if not options:
-        reduced = next((p for p in others if attempt(p, None, drop_unsupported=True)), None)
+        fallback = next((p for p in others if attempt(p, None, drop_unsupported=True)), None)
         options.append(
-            f"-o {reduced.name} --drop-unsupported"
-            if reduced is not None
+            f"-o {fallback.name} --drop-unsupported"
+            if fallback is not None
             else "a folder for the frames alone: -o FOLDER"
         )
     return " or ".join(options)

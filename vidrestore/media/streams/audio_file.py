@@ -14,6 +14,7 @@ from vidrestore.media.input.clock import CopyTimeline
 from vidrestore.media.input.probe import open_container
 from vidrestore.media.input.video_info import VideoInfo
 from vidrestore.media.output.containers import CONTAINERS, muxer_options
+from vidrestore.media.streams.copy_plan import CopyPlan
 from vidrestore.media.streams.ffmpeg_remux import remux_with_ffmpeg
 from vidrestore.media.streams.start_offsets import plan_timed_copy
 from vidrestore.media.streams.stream_copy import StreamCopier
@@ -31,22 +32,18 @@ class AudioPlan:
     """Which streams of a film are copied into the audio file, and their timeline."""
 
     source_path: Path
-    copied: tuple[int, ...]
-    """Indexes of streams of the source that are copied with PyAV."""
-    remuxed: tuple[int, ...]
-    """Indexes of streams that only the ffmpeg program can copy."""
+    streams: CopyPlan
     timeline: CopyTimeline
     """Timeline of the streams, and of the frames if their times are written."""
     time_base: Fraction
     """Time base of the frames."""
     source_format: str
     """FFmpeg's name of the source's container."""
-    notes: tuple[str, ...]
 
     @property
     def stream_indexes(self) -> tuple[int, ...]:
         """Indexes of all copied streams; the file is not written if there are none."""
-        return (*self.copied, *self.remuxed)
+        return (*self.streams.copied, *self.streams.remuxed)
 
 
 def plan_audio(
@@ -64,7 +61,7 @@ def plan_audio(
         MediaError: The source cannot be read.
     """
     with open_container(source_path) as source, media_errors(source_path):
-        plan, timeline = plan_timed_copy(
+        streams, timeline = plan_timed_copy(
             source,
             source_path,
             info,
@@ -76,12 +73,10 @@ def plan_audio(
         )
     return AudioPlan(
         source_path=source_path,
-        copied=plan.copied,
-        remuxed=plan.remuxed,
+        streams=streams,
         timeline=timeline,
         time_base=info.time_base,
         source_format=info.container,
-        notes=plan.notes,
     )
 
 
@@ -97,7 +92,7 @@ def folder_notes(info: VideoInfo, audio: AudioPlan | None) -> list[str]:
     notes = [f"a folder has only frames and audio: {', '.join(dropped)} dropped"] if dropped else []
     if copied:
         notes.append(f"the audio is in {AUDIO_FILE} in the folder")
-    return [*notes, *(() if audio is None else audio.notes)]
+    return [*notes, *(() if audio is None else audio.streams.notes)]
 
 
 def write_audio(plan: AudioPlan, path: Path, target: Path) -> list[str]:
@@ -114,14 +109,14 @@ def write_audio(plan: AudioPlan, path: Path, target: Path) -> list[str]:
     spec = AUDIO_CONTAINER
     with open_container(plan.source_path) as source, media_errors(target, "write"):
         tags = copied_metadata(dict(source.metadata))
-        streams = [source.streams[index] for index in plan.copied]
+        streams = [source.streams[index] for index in plan.streams.copied]
         bases = [stream.time_base for stream in streams if stream.time_base]
         options = muxer_options(spec, plan.time_base, bases, tags)
         notes: list[str] = []
         if streams:
             copier = _copy(source, streams, plan.timeline, path, tags, options)
             notes += copier.notes
-        if plan.remuxed:
+        if plan.streams.remuxed:
             _remux(plan, path, options)
         with path.open("rb+") as file:
             flush_and_sync(file)
@@ -149,13 +144,13 @@ def _copy(
 
 def _remux(plan: AudioPlan, path: Path, options: dict[str, str]) -> None:
     """Add the streams that only the ffmpeg program can copy."""
-    copied = path.with_name(f"{path.stem}.copied{path.suffix}") if plan.copied else None
+    copied = path.with_name(f"{path.stem}.copied{path.suffix}") if plan.streams.copied else None
     if copied is not None:
         path.replace(copied)
     remux_with_ffmpeg(
         copied,
         plan.source_path,
-        plan.remuxed,
+        plan.streams.remuxed,
         path,
         spec=AUDIO_CONTAINER,
         timeline=plan.timeline,

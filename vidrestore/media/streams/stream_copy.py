@@ -59,11 +59,11 @@ class StreamCopier:
         """Add a copy of a stream to the output; return its index there."""
         if is_embedded_cover(stream, spec):
             return self._attach_cover(stream)
-        added = add_copied_stream(self.output, stream, spec)
-        added.metadata.clear()
-        added.metadata.update(tags)
-        added.disposition = stream.disposition
-        keep_stream_id(added, stream, spec)
+        copy = add_copied_stream(self.output, stream, spec)
+        copy.metadata.clear()
+        copy.metadata.update(tags)
+        copy.disposition = stream.disposition
+        keep_stream_id(copy, stream, spec)
         if not isinstance(stream, AttachmentStream):
             base = stream.time_base or Fraction(1)
             # Packets of audio may be shorter than a tick, as those of TrueHD in Matroska.
@@ -72,20 +72,20 @@ class StreamCopier:
             ticks = 1 if may_repeat or not is_audio else max(1, ceil(base / _FINE_SECONDS))
             times = MonotonicTimestamps(base / ticks, may_repeat=may_repeat)
             edits = EditListFilter(stream, spec)
-            self._streams[stream.index] = _CopiedStream(added, stream.type, times, edits, ticks)
-        return added.index
+            self._streams[stream.index] = _CopiedStream(copy, stream.type, times, edits, ticks)
+        return copy.index
 
     def _attach_cover(self, stream: Stream) -> int:
-        with open_container(Path(self.source.name.removeprefix("file:"))) as reopened:
-            packet = next(reopened.demux(reopened.streams[stream.index]))
+        with open_container(Path(self.source.name.removeprefix("file:"))) as source_file:
+            packet = next(source_file.demux(source_file.streams[stream.index]))
             data = bytes(packet)
         codec = stream.codec_context.name
         suffix, subtype = ("jpg", "jpeg") if codec == "mjpeg" else (codec, codec)
         name = stream.metadata.get("filename", f"cover.{suffix}")
         mime = stream.metadata.get("mimetype", f"image/{subtype}")
-        attached = self.output.add_attachment(name, mime, data)
-        attached.metadata.update(copied_metadata(stream.metadata))
-        return attached.index
+        attachment = self.output.add_attachment(name, mime, data)
+        attachment.metadata.update(copied_metadata(stream.metadata))
+        return attachment.index
 
     def copy_until(self, until_seconds: Fraction | None) -> None:
         """Copy packets up to a time on the output's timeline; None copies all."""
