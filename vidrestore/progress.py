@@ -53,6 +53,17 @@ ProgressCallback: TypeAlias = Callable[[Progress], None]
 """Called often and must return quickly; what it raises stops the run and reaches the caller."""
 
 
+def comparing(on_progress: ProgressCallback) -> Callable[[int, int | None], None]:
+    """Return a callback for ``verify`` that reports the number of compared frames and the total."""
+
+    def report(frames: int, total: int | None) -> None:
+        on_progress(
+            Progress(stage="comparing", frames_done=frames, frames_total=total, faces_done=0)
+        )
+
+    return report
+
+
 def silent(_progress: Progress) -> None:
     """Tell nobody."""
 

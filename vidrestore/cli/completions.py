@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, get_args, get_type_hints
 import tyro
 
 from vidrestore.cli.exit_codes import ExitCode
+from vidrestore.cli.parsing.arguments import parse_command
 from vidrestore.settings import JobSettings, RestoreSettings, Setting, settings_of
 
 _DESCRIPTION_CHARS = 60
@@ -45,7 +46,7 @@ class _Option:
 
 def run(argv: Sequence[str]) -> ExitCode:
     """Run ``vidrestore completions``."""
-    command = tyro.cli(CompletionsCommand, prog="vidrestore completions", args=argv)
+    command = parse_command(CompletionsCommand, "completions", argv)
     options = dict(_options_by_command())
     if command.shell == "fish":
         print(_fish_script(options))

@@ -11,6 +11,7 @@ import tyro
 
 from vidrestore.cli.display.field_rows import field_json, field_rows
 from vidrestore.cli.exit_codes import ExitCode
+from vidrestore.cli.parsing.arguments import parse_command
 from vidrestore.storage.source_path import checked_source
 from vidrestore.text import printable_text
 from vidrestore.types import DisplayGeometry
@@ -56,9 +57,7 @@ class InfoCommand:
 
 def run(argv: Sequence[str]) -> ExitCode:
     """Run ``vidrestore info``."""
-    command = tyro.cli(
-        InfoCommand, prog="vidrestore info", args=argv, config=(tyro.conf.FlagCreatePairsOff,)
-    )
+    command = parse_command(InfoCommand, "info", argv)
     if not command.source.exists() and _is_model_name(command.source) and _print_model(command):
         return ExitCode.OK
     checked_source(command.source)

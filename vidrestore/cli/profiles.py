@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from textwrap import fill
 
-import tyro
-
 from vidrestore.cli.exit_codes import ExitCode
+from vidrestore.cli.parsing.arguments import parse_command
 from vidrestore.settings import PROFILES
 
 _WIDTH = 79
@@ -19,7 +18,7 @@ class ProfilesCommand:
 
 def run(argv: Sequence[str]) -> ExitCode:
     """Run ``vidrestore profiles``."""
-    tyro.cli(ProfilesCommand, prog="vidrestore profiles", args=argv)
+    parse_command(ProfilesCommand, "profiles", argv)
     for name, profile in PROFILES.items():
         print(f"{name}: {' '.join(profile.option_words()) or 'the defaults'}")
         print(fill(profile.help, _WIDTH, initial_indent="  ", subsequent_indent="  "))

@@ -10,6 +10,7 @@ import tyro
 
 from vidrestore.cli.exit_codes import ExitCode
 from vidrestore.cli.output_checks import check_side_file
+from vidrestore.cli.parsing.arguments import parse_command
 from vidrestore.storage.source_path import checked_source
 
 
@@ -39,9 +40,7 @@ class ReviewCommand:
 
 def run(argv: Sequence[str]) -> ExitCode:
     """Run ``vidrestore review``."""
-    command = tyro.cli(
-        ReviewCommand, prog="vidrestore review", args=argv, config=(tyro.conf.FlagCreatePairsOff,)
-    )
+    command = parse_command(ReviewCommand, "review", argv)
     check_side_file(
         "-o",
         command.output,

@@ -10,6 +10,7 @@ from typing import Annotated
 import tyro
 
 from vidrestore.cli.exit_codes import ExitCode, TerminatedError, expected_line
+from vidrestore.cli.parsing.arguments import parse_command
 from vidrestore.devices import out_of_memory
 from vidrestore.errors import DeviceError, VidrestoreError
 
@@ -47,12 +48,7 @@ class TrainCommand:
 
 def run(argv: Sequence[str]) -> ExitCode:
     """Run ``vidrestore train``; under torchrun only the first process prints its progress."""
-    command = tyro.cli(
-        TrainCommand,
-        prog="vidrestore train",
-        args=argv,
-        config=(tyro.conf.FlagCreatePairsOff,),
-    )
+    command = parse_command(TrainCommand, "train", argv)
     if command.explain:
         print("\n".join(_explain(command)))
         return ExitCode.OK

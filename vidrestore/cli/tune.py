@@ -10,6 +10,7 @@ import tyro
 
 from vidrestore.cli.exit_codes import ExitCode, UsageError
 from vidrestore.cli.output_checks import check_side_file
+from vidrestore.cli.parsing.arguments import parse_command
 from vidrestore.storage.source_path import checked_source
 
 if TYPE_CHECKING:
@@ -48,9 +49,7 @@ class TuneCommand:
 
 def run(argv: Sequence[str]) -> ExitCode:
     """Run ``vidrestore tune``."""
-    command = tyro.cli(
-        TuneCommand, prog="vidrestore tune", args=argv, config=(tyro.conf.FlagCreatePairsOff,)
-    )
+    command = parse_command(TuneCommand, "tune", argv)
     if command.steps < 1 or command.seed < 0:
         raise UsageError("--steps must be 1 or more, and --seed 0 or more")
     if command.output.suffix != ".safetensors":

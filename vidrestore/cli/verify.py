@@ -1,8 +1,7 @@
 """``vidrestore verify SOURCE RESULT``: check a result against its source."""
 
 import json
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from vidrestore.cli.exit_codes import ExitCode
+from vidrestore.cli.parsing.arguments import parse_command
+from vidrestore.progress import comparing
 from vidrestore.storage.source_path import checked_source
 from vidrestore.text import printable_text
 
 if TYPE_CHECKING:
     from vidrestore.verify import Verification
-    from vidrestore.verify.frame_comparison import OnFrames
 
 _STYLES = {
     "kept": "green",
@@ -52,37 +52,24 @@ class VerifyCommand:
 
 def run(argv: Sequence[str]) -> ExitCode:
     """Run ``vidrestore verify``."""
-    command = tyro.cli(
-        VerifyCommand, prog="vidrestore verify", args=argv, config=(tyro.conf.FlagCreatePairsOff,)
-    )
+    command = parse_command(VerifyCommand, "verify", argv)
     checked_source(command.source)
     checked_source(command.result)
     # Imported late: decoding needs FFmpeg, but a missing file does not.
+    from vidrestore.cli.display.progress_bars import restore_display
     from vidrestore.verify import verify
 
     paths = [path for path in (command.record, command.report) if path is not None]
-    with _display(quiet=command.quiet) as show:
-        verification = verify(command.source, command.result, evidence_paths=paths, on_frames=show)
+    with restore_display(quiet=command.quiet) as display:
+        on_frames = comparing(display.show)
+        verification = verify(
+            command.source, command.result, evidence_paths=paths, on_frames=on_frames
+        )
     if command.json:
         print(json.dumps(verification.to_json(), indent=2))
     elif not command.quiet:
         _print_table(verification)
     return ExitCode.OK if verification.kept else ExitCode.FAILED
-
-
-@contextmanager
-def _display(*, quiet: bool) -> Generator["OnFrames"]:
-    from vidrestore.cli.display.progress_bars import restore_display
-    from vidrestore.progress import Progress
-
-    with restore_display(quiet=quiet) as display:
-
-        def show(frames: int, total: int | None) -> None:
-            display.show(
-                Progress(stage="comparing", frames_done=frames, frames_total=total, faces_done=0)
-            )
-
-        yield show
 
 
 def _print_table(verification: "Verification") -> None:

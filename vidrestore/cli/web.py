@@ -10,6 +10,7 @@ from typing import Annotated
 import tyro
 
 from vidrestore.cli.exit_codes import ExitCode, UsageError, usage_errors
+from vidrestore.cli.parsing.arguments import parse_command
 
 PASSWORD_VARIABLE = "VIDRESTORE_WEB_PASSWORD"
 
@@ -45,9 +46,7 @@ class WebCommand:
 
 def run(argv: Sequence[str]) -> ExitCode:
     """Run ``vidrestore web``."""
-    command = tyro.cli(
-        WebCommand, prog="vidrestore web", args=argv, config=(tyro.conf.FlagCreatePairsOff,)
-    )
+    command = parse_command(WebCommand, "web", argv)
     if not 0 <= command.port < 1 << 16:
         raise UsageError(f"--port: must be 0 to 65535, got {command.port}")
     if not command.max_upload_gb > 0:

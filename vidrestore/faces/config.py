@@ -5,13 +5,22 @@ from dataclasses import dataclass
 from vidrestore.errors import ConfigError
 
 
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise ConfigError(message)
+def _require_at_least(config: object, **limits: float) -> None:
+    for name, limit in limits.items():
+        if not (value := getattr(config, name)) >= limit:
+            raise ConfigError(f"{name} must be {limit} or more, got {value}")
 
 
-def _require_fraction(name: str, value: float) -> None:
-    _require(0.0 < value < 1.0, f"{name} must be between 0 and 1, got {value}")
+def _require_above(limit: float, config: object, *names: str) -> None:
+    for name in names:
+        if not (value := getattr(config, name)) > limit:
+            raise ConfigError(f"{name} must be > {limit}, got {value}")
+
+
+def _require_fractions(config: object, *names: str) -> None:
+    for name in names:
+        if not 0.0 < (value := getattr(config, name)) < 1.0:
+            raise ConfigError(f"{name} must be between 0 and 1, got {value}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,14 +46,9 @@ class DetectorConfig:
     """Minimum score of RetinaFace's detections."""
 
     def __post_init__(self) -> None:
-        _require(self.min_face_px >= 12, f"min_face_px must be 12 or more, got {self.min_face_px}")
-        _require(self.max_candidates >= 1, "max_candidates must be 1 or more")
-        _require_fraction("pyramid_factor", self.pyramid_factor)
-        _require_fraction("proposal_threshold", self.proposal_threshold)
-        _require_fraction("refine_threshold", self.refine_threshold)
-        _require_fraction("output_threshold", self.output_threshold)
-        _require_fraction("tracked_threshold", self.tracked_threshold)
-        _require_fraction("retinaface_threshold", self.retinaface_threshold)
+        _require_at_least(self, min_face_px=12, max_candidates=1)
+        _require_fractions(self, "pyramid_factor", "proposal_threshold", "refine_threshold")
+        _require_fractions(self, "output_threshold", "tracked_threshold", "retinaface_threshold")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,10 +65,9 @@ class ShotConfig:
     """Correlation with the previous image below which a shot begins, whatever else moves."""
 
     def __post_init__(self) -> None:
-        _require(self.change_ratio > 1, f"change_ratio must be > 1, got {self.change_ratio}")
-        _require(self.min_change > 0, f"min_change must be > 0, got {self.min_change}")
-        _require_fraction("same_shot_correlation", self.same_shot_correlation)
-        _require_fraction("other_shot_correlation", self.other_shot_correlation)
+        _require_above(1, self, "change_ratio")
+        _require_above(0, self, "min_change")
+        _require_fractions(self, "same_shot_correlation", "other_shot_correlation")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,22 +99,12 @@ class TrackerConfig:
     """Maximum delay in frames, whatever the time; bounds memory."""
 
     def __post_init__(self) -> None:
-        _require(self.view_max_side_px >= 64, "view_max_side_px must be 64 or more")
-        _require(self.search_every_seconds > 0, "search_every_seconds must be > 0")
-        _require(self.min_hits >= 1, f"min_hits must be 1 or more, got {self.min_hits}")
-        _require(self.min_track_seconds >= 0, "min_track_seconds must be 0 or more")
-        _require(self.max_gap_seconds >= 0, "max_gap_seconds must be 0 or more")
-        _require(self.max_search_misses >= 1, "max_search_misses must be 1 or more")
-        _require(self.rotated_search_after_seconds > 0, "rotated_search_after_seconds must be > 0")
-        _require(self.max_lookahead_frames >= 1, "max_lookahead_frames must be 1 or more")
-        _require_fraction("min_track_score", self.min_track_score)
-        _require_fraction("rotated_threshold", self.rotated_threshold)
-        _require(
-            self.lookahead_seconds >= max(self.max_gap_seconds, self.search_every_seconds),
-            f"lookahead_seconds is {self.lookahead_seconds}, which is less than "
-            f"max_gap_seconds ({self.max_gap_seconds}) or "
-            f"search_every_seconds ({self.search_every_seconds})",
-        )
+        _require_at_least(self, view_max_side_px=64, min_hits=1, max_lookahead_frames=1)
+        _require_at_least(self, min_track_seconds=0, max_gap_seconds=0, max_search_misses=1)
+        _require_above(0, self, "search_every_seconds", "rotated_search_after_seconds")
+        _require_fractions(self, "min_track_score", "rotated_threshold")
+        longest_wait = max(self.max_gap_seconds, self.search_every_seconds)
+        _require_at_least(self, lookahead_seconds=longest_wait)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,9 +125,6 @@ class SmoothingConfig:
     """Weight of an interpolated face relative to a detected one."""
 
     def __post_init__(self) -> None:
-        _require(self.window_seconds >= 0, "window_seconds must be 0 or more")
-        _require(self.max_window_frames >= 1, "max_window_frames must be 1 or more")
-        _require(self.outlier_sigmas > 0, "outlier_sigmas must be > 0")
-        _require_fraction("noise_floor", self.noise_floor)
-        _require_fraction("usual_noise", self.usual_noise)
-        _require_fraction("interpolated_weight", self.interpolated_weight)
+        _require_at_least(self, window_seconds=0, max_window_frames=1)
+        _require_above(0, self, "outlier_sigmas")
+        _require_fractions(self, "noise_floor", "usual_noise", "interpolated_weight")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from vidrestore.errors import VerificationError
-from vidrestore.progress import Progress, ProgressCallback
+from vidrestore.progress import ProgressCallback, comparing
 from vidrestore.settings import RestoreSettings
 
 
@@ -24,13 +24,9 @@ def verify_result(
     """
     from vidrestore.verify import verify
 
-    def show(frames: int, total: int | None) -> None:
-        on_progress(
-            Progress(stage="comparing", frames_done=frames, frames_total=total, faces_done=0)
-        )
-
     evidence = [] if settings.record is None else [settings.record]
-    verification = verify(source, output, evidence_paths=evidence, on_frames=show)
+    on_frames = comparing(on_progress)
+    verification = verify(source, output, evidence_paths=evidence, on_frames=on_frames)
     changed = [check.name for check in verification.checks if check.result == "changed"]
     if changed:
         raise VerificationError(

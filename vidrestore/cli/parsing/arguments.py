@@ -1,7 +1,24 @@
-"""Rewrite arguments that tyro cannot parse."""
+"""Parse the arguments of a command, and rewrite those that tyro cannot parse."""
 
 from collections.abc import Sequence
 from itertools import zip_longest
+from typing import TypeVar
+
+import tyro
+
+T = TypeVar("T")
+
+
+def parse_command(command: type[T], name: str, argv: Sequence[str]) -> T:
+    """Return the arguments of a command that is declared for tyro alone; flags have no ``--no-``.
+
+    Args:
+        command: The dataclass of its arguments.
+        name: Name of the command.
+        argv: The arguments.
+    """
+    config = (tyro.conf.FlagCreatePairsOff,)
+    return tyro.cli(command, prog=f"vidrestore {name}", args=argv, config=config)
 
 
 def with_bare_background(argv: Sequence[str]) -> list[str]:
