@@ -120,6 +120,23 @@ def test_the_bright_rim_of_an_edge_is_not_taken_for_a_scratch() -> None:
     assert all(np.array_equal(*pair) for pair in zip(lumas(clean), lumas(repaired), strict=True))
 
 
+def test_upright_texture_is_no_scratch() -> None:
+    """As bark that moves past a plain wall: clearer than the noise of the wall."""
+
+    def with_bark(picture: FloatArray, index: int) -> FloatArray:
+        picture = 0.5 + 0.02 * (picture - 0.5)
+        noise = np.random.default_rng(9).standard_normal((HW[0] + FRAMES, 48 + FRAMES))
+        bark = cv2.GaussianBlur(noise.astype(np.float32), (0, 0), sigmaX=1.0, sigmaY=6.0)
+        bark = bark[index : index + HW[0], index : index + 48] * (0.02 / float(bark.std()))
+        picture[:, :48] += bark[:, :, None]
+        return picture
+
+    clean = film(with_bark)
+    repaired = [*repair_frames(clean, ("scratches",))]
+
+    assert all(np.array_equal(*pair) for pair in zip(lumas(clean), lumas(repaired), strict=True))
+
+
 def test_an_undamaged_film_is_left_alone() -> None:
     _, changed = shares(ALL)
 

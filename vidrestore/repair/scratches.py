@@ -34,6 +34,8 @@ of them, the film seems to have a dark one."""
 _PATH_KERNEL = gaussian_weights(97, 16.0)
 """Weights of the rows over which a path in whole pixels is smoothed."""
 _MAD_TO_STD = 1.4826
+_TEXTURE_PER_WIDTH = 1 / 8
+"""Width in which texture is measured, relative to that of the frame."""
 _IMPOSSIBLE = -1e9
 
 
@@ -58,6 +60,9 @@ class ScratchConfig:
     max_edge_ratio: float = 6.0
     """Maximum difference between both sides of a ridge, in units of the ridge (median over its
     height). The bright or dark rim of an edge, which sharpening leaves, is no scratch."""
+    min_texture_ratio: float = 2.5
+    """Minimum ridge in units of the ridges beside it (median over its height): bark, hair and
+    cloth have many."""
     max_scratches: int = 12
 
 
@@ -162,7 +167,10 @@ def _find_scratches(
         is_visible = current_ratios[sign][rows, current_path] >= config.min_ratio / 2
         ridge, edge = (np.median(values[rows, path]) for values in (mean_bands, mean_edges))
         is_edge = edge > config.max_edge_ratio * abs(ridge)
-        if is_visible.mean() >= config.min_current_height_ratio and not is_edge:
+        texture = np.median(_texture_levels(mean_bands, path))
+        is_texture = abs(ridge) < config.min_texture_ratio * texture
+        is_visible_line = is_visible.mean() >= config.min_current_height_ratio
+        if is_visible_line and not is_edge and not is_texture:
             scratches.append(_scratch(current_path, height, width))
         near = np.abs(columns[None] - path[:, None]) <= _ECHO_UNITS * _unit_px(width)
         for values in ratios.values():
@@ -184,6 +192,14 @@ def _ratios(bands: NDArray[np.floating]) -> FloatArray:
     """Return positive ridges in units of the noise of their band; 0 for negative ones."""
     noise = _MAD_TO_STD * np.median(np.abs(bands), axis=1, keepdims=True)
     return np.asarray(np.maximum(0, bands) / np.maximum(noise, 0.25), dtype=np.float32)
+
+
+def _texture_levels(bands: NDArray[np.floating], path: NDArray[np.intp]) -> FloatArray:
+    """Return the usual size of ridges to both sides of a path, ``(bands,)``."""
+    half = max(1, round(bands.shape[1] * _TEXTURE_PER_WIDTH / 2))
+    columns = np.clip(path[:, None] + np.arange(-half, half + 1), 0, bands.shape[1] - 1)
+    sizes = np.abs(np.take_along_axis(bands, columns, axis=1))
+    return np.asarray(_MAD_TO_STD * np.median(sizes, axis=1), dtype=np.float32)
 
 
 def _best_path(scores: FloatArray) -> NDArray[np.intp]:
