@@ -132,7 +132,9 @@ PUBLISHED = (
 )
 # lite_gpu and lite_cpu are configs of scripts/train_gpu.py: tests/training/on_device reads them.
 CONFIGS = sorted(
-    path for path in CONFIG_FOLDER.glob("*.toml") if path.stem not in ("lite_gpu", "lite_cpu")
+    path
+    for path in (*CONFIG_FOLDER.glob("*.toml"), *CONFIG_FOLDER.glob("proof/*.toml"))
+    if path.stem not in ("lite_gpu", "lite_cpu")
 )
 
 

@@ -85,6 +85,30 @@ def test_the_same_seed_gives_the_same_weights() -> None:
     assert not torch.equal(states[0]["head.weight"], states[2]["head.weight"])
 
 
+def film_frames() -> list[Tensor]:
+    """Return frames of one face that keep still but for their noise."""
+    generator = torch.Generator().manual_seed(2)
+    return [
+        (faces()[0] + 0.05 * torch.randn(3, 96, 96, generator=generator)).clamp(0, 1)
+        for _ in range(4)
+    ]
+
+
+def test_neighboring_frames_of_the_film_are_held_to_move_as_it_does() -> None:
+    changes: list[float] = []
+    for weight in (0.0, 20.0):
+        network, frames = small_lite(), film_frames()
+        # Half of the fine detail is kept at first, so that more or less can be learned quickly.
+        assert network.head.bias is not None
+        network.head.bias.data.zero_()
+        config = replace(CONFIG, steps=30, learning_rate=0.1, temporal_weight=weight)
+        tune_last_layers(network, faces(), RECIPE, config=config, film=frames)
+        with torch.no_grad():
+            restored = network(torch.stack(frames) * 2 - 1).image
+        changes.append(float((restored[1:] - restored[:-1]).abs().mean()))
+    assert changes[1] < 0.8 * changes[0]
+
+
 def test_a_run_that_diverges_ends_with_an_error() -> None:
     network = small_lite()
     network.head.weight.data.fill_(float("nan"))
@@ -108,7 +132,14 @@ def test_only_an_improvement_without_a_loss_is_accepted(after: TuneScores, is_ga
 
 
 @pytest.mark.parametrize(
-    "setting", [{"steps": 0}, {"faces_per_step": 0}, {"window_px": 100}, {"window_px": 0}]
+    "setting",
+    [
+        {"steps": 0},
+        {"faces_per_step": 0},
+        {"window_px": 100},
+        {"window_px": 0},
+        {"temporal_weight": -1},
+    ],
 )
 def test_settings_out_of_range_are_refused(setting: dict[str, int]) -> None:
     with pytest.raises(ConfigError, match=next(iter(setting))):

@@ -18,7 +18,6 @@ from vidrestore.optical_flow import warp_by_flow
 from vidrestore.training.data.archives import read_image
 from vidrestore.training.data.dataset import DatasetConfig, vary_color
 from vidrestore.training.data.face_table import FaceRow, load_aligned, read_table
-from vidrestore.training.degradations.base import DegradedPair
 from vidrestore.training.degradations.recipes.table import mix_recipes
 from vidrestore.types import FloatArray
 
@@ -110,7 +109,13 @@ class ClipPairs(Dataset[FramePair]):
         if self._data.color_jitter is not None:
             jitter = self._data.color_jitter.draw(rng)
             degraded = [jitter.apply(each) for each in degraded]
-        return _with_motion(frames, degraded)
+        flow, weight = motion_between(*frames)
+        return FramePair(
+            degraded=_to_tensor([pair.degraded for pair in degraded]),
+            target=_to_tensor([pair.target for pair in degraded]),
+            flow=flow,
+            weight=weight,
+        )
 
     def _frame(self, row: FaceRow, *, is_mirrored: bool) -> FloatArray:
         sheet = read_image(row.image_path)
@@ -119,18 +124,17 @@ class ClipPairs(Dataset[FramePair]):
         return np.ascontiguousarray(face, dtype=np.float32) / np.float32(255)
 
 
-def _with_motion(frames: Sequence[FloatArray], pairs: Sequence[DegradedPair]) -> FramePair:
-    first, second = frames
-    backward = flow_px(second, first)
-    error = np.square(second - warp_by_flow(first, backward)).sum(axis=2)
-    visible = visible_pixels(backward, flow_px(first, second))
-    weight = visible * np.exp(-_PHOTOMETRIC * error)
-    return FramePair(
-        degraded=_to_tensor([pair.degraded for pair in pairs]),
-        target=_to_tensor([pair.target for pair in pairs]),
-        flow=torch.from_numpy(backward),
-        weight=torch.from_numpy(weight.astype(np.float32)),
-    )
+def motion_between(first_hwc: FloatArray, second_hwc: FloatArray) -> tuple[Tensor, Tensor]:
+    """Return ``flow`` and ``weight`` of ``FramePair`` for two frames, ``(S, S, 3)`` in [0, 1].
+
+    Motion is trusted where both directions cancel, and less where the frames differ along it (Lai
+    et al. 2018, section 3.2).
+    """
+    backward = flow_px(second_hwc, first_hwc)
+    error = np.square(second_hwc - warp_by_flow(first_hwc, backward)).sum(axis=2)
+    visible = visible_pixels(backward, flow_px(first_hwc, second_hwc))
+    weight = (visible * np.exp(-_PHOTOMETRIC * error)).astype(np.float32)
+    return torch.from_numpy(backward), torch.from_numpy(weight)
 
 
 def _to_tensor(frames: Sequence[FloatArray]) -> Tensor:

@@ -12,6 +12,8 @@ from vidrestore.errors import ConfigError
 from vidrestore.faces.detection.detector import Detector
 from vidrestore.models.lite import build_lite
 from vidrestore.models.registry import restorer_spec
+from vidrestore.restore.settings import TemporalConfig
+from vidrestore.restore.temporal_denoise import denoise_clip
 from vidrestore.safeguard.identity import (
     IdentityMeter,
     embedding_norm,
@@ -133,7 +135,11 @@ def tune(
     untuned = [scores_at(detail) for detail in _COMPARED_DETAILS]
     start = weights[DEFAULT_DETAIL]
     load_state(lite, start, target)
-    tune_last_layers(lite, trained, recipe, config=config, on_step=show)
+    frames: list[Tensor] = []
+    if config.temporal_weight:
+        # As the program gives them to the restorer.
+        frames += denoise_clip(crops, config=TemporalConfig(), coarse_color=True)
+    tune_last_layers(lite, trained, recipe, config=config, film=frames, on_step=show)
     after = score_faces(lite, held_out, recipe, meter=meter, seed=config.seed)
     before = at_sharpness(untuned, after.sharpness)
     report = TuneReport(

@@ -13,8 +13,10 @@ from vidrestore.errors import ConfigError, NonFiniteLossError
 from vidrestore.metrics.psnr_ssim import gradient_magnitude, psnr_db
 from vidrestore.models.lite import Lite
 from vidrestore.safeguard.identity import IdentityMeter
+from vidrestore.training.data.clip_pairs import motion_between
 from vidrestore.training.degradations.base import Recipe
 from vidrestore.training.losses.pixel import l1_loss
+from vidrestore.training.losses.temporal import temporal_loss
 from vidrestore.types import FloatArray
 
 _COARSE_SIGMA_PX = 5.0
@@ -25,6 +27,8 @@ _IDENTITY_RESOLUTION_PX = 256.0
 _DRAWS = 3
 """Degradations of every face that is held out."""
 _HELD_OUT_STREAM = 1
+_FILM_STREAM = 1_000_000
+"""Beyond the numbers of the faces of a step."""
 _MIN_PSNR_GAIN_DB = -0.05
 _WORTH_PSNR_DB, _WORTH_IDENTITY = 0.1, 0.01
 """Gains from which a tuned network is worth keeping."""
@@ -41,6 +45,9 @@ class TuneConfig:
     learning_rate: float = 1e-4
     tuned_convolutions: int = 4
     """Last convolutions of the stack that are trained, beside its head."""
+    temporal_weight: float = 0.0
+    """Weight of the temporal loss on neighboring frames of the film. It more than doubles the time
+    and softens: docs/training.md has figures."""
     sharpness: float = 0.85
     """Mean gradient to reach, relative to that of the true faces; more costs fidelity."""
     seed: int = 0
@@ -48,6 +55,8 @@ class TuneConfig:
     def __post_init__(self) -> None:
         if self.steps < 1 or self.faces_per_step < 1:
             raise ConfigError("steps and faces_per_step must be >= 1")
+        if self.temporal_weight < 0:
+            raise ConfigError(f"temporal_weight must be >= 0, got {self.temporal_weight}")
         if self.window_px % 32 or self.window_px < 32:
             raise ConfigError(f"window_px must be a multiple of 32, got {self.window_px}")
 
@@ -98,19 +107,23 @@ def tune_last_layers(
     recipe: Recipe,
     *,
     config: TuneConfig,
+    film: Sequence[Tensor] = (),
     on_step: Callable[[int, float], None] = lambda step, loss: None,
 ) -> None:
     """Train the last layers of ``network``, in place; the result depends on the seed alone.
 
     The coarse part of the result is compared with the true face, and its fine part with the true
     face's times a gain. A network that minimizes pixel errors draws detail softer than its target;
-    the gain follows what it draws, to reach ``config.sharpness``.
+    the gain follows what it draws, to reach ``config.sharpness``. What it makes of neighboring
+    frames of the film is to move as they do (Lai et al. 2018, section 3.2).
 
     Args:
         network: In float32.
         faces: True faces, ``(3, 512, 512)`` RGB in [0, 1]; one or more.
         recipe: How their copies are degraded.
         config: How long, and how much of the network.
+        film: A face in consecutive frames of the film, as the restorer gets them, like ``faces``;
+            fewer than two leave the temporal loss out.
         on_step: Called after every step with its number, from 1, and its loss.
 
     Raises:
@@ -129,6 +142,9 @@ def tune_last_layers(
         degraded, target = (torch.stack(images).to(device) for images in zip(*pairs, strict=True))
         restored = network(degraded * 2 - 1).image / 2 + 0.5
         loss = _loss(restored, target, gain)
+        if config.temporal_weight and len(film) > 1:
+            rng = np.random.default_rng((config.seed, step, _FILM_STREAM))
+            loss = loss + config.temporal_weight * _unsteadiness(network, film, rng, config)
         if not torch.isfinite(loss):
             raise NonFiniteLossError(
                 f"the loss of step {step + 1} is not finite; lower the learning rate"
@@ -199,10 +215,29 @@ def _draw_window(
     if rng.random() < 0.5:
         face = face.flip(-1)
     pair = _degraded(face, recipe, rng)
-    free = face.shape[-1] - config.window_px
-    top, left = (int(rng.integers(free + 1)) for _ in range(2))
-    rows, columns = slice(top, top + config.window_px), slice(left, left + config.window_px)
+    rows, columns = _draw_place(face.shape[-1], rng, config)
     return pair[0][:, rows, columns], pair[1][:, rows, columns]
+
+
+def _unsteadiness(
+    network: Lite, film: Sequence[Tensor], rng: np.random.Generator, config: TuneConfig
+) -> Tensor:
+    """Return the temporal loss of a window of two neighboring frames."""
+    number = int(rng.integers(len(film) - 1))
+    frames = film[number : number + 2]
+    first, second = (np.ascontiguousarray(frame.permute(1, 2, 0).numpy()) for frame in frames)
+    rows, columns = _draw_place(film[0].shape[-1], rng, config)
+    device = next(network.parameters()).device
+    flow, weight = (each[rows, columns].to(device) for each in motion_between(first, second))
+    windows = torch.stack([frame[:, rows, columns] for frame in frames]).to(device)
+    restored = network(windows * 2 - 1).image / 2 + 0.5
+    return temporal_loss(restored[:1], restored[1:], flow[None], weight[None])
+
+
+def _draw_place(side_px: int, rng: np.random.Generator, config: TuneConfig) -> tuple[slice, slice]:
+    free = side_px - config.window_px
+    top, left = (int(rng.integers(free + 1)) for _ in range(2))
+    return slice(top, top + config.window_px), slice(left, left + config.window_px)
 
 
 def _degraded(face_chw: Tensor, recipe: Recipe, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
