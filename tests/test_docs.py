@@ -61,17 +61,17 @@ class ParsedError(BaseException):
 
 def is_quick(command: Command) -> bool:
     """Whether a command of ours is run, and not only parsed."""
-    program, *words = command.words
+    program, *arguments = command.words
     if program == "python":
-        return Path(words[0]).name in QUICK_SCRIPTS
+        return Path(arguments[0]).name in QUICK_SCRIPTS
     if (
-        words[0] in ("train", "tune", "weights")
-        and words[1:2] != ["path"]
-        and words[1:2] != ["list"]
+        arguments[0] in ("train", "tune", "weights")
+        and arguments[1:2] != ["path"]
+        and arguments[1:2] != ["list"]
     ):
         return False
-    model = words[words.index("--model") + 1] if "--model" in words else "lite"
-    return model == "lite" and "ray" not in words
+    model = arguments[arguments.index("--model") + 1] if "--model" in arguments else "lite"
+    return model == "lite" and "ray" not in arguments
 
 
 QUICK = [
@@ -114,9 +114,9 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(folder / "film.mkv", folder / "examples" / "astronaut.mp4")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(prepared, "load_restorer", load_fake_restorer)
-        words = ["film.mkv", "-o", "restored.mkv", "--record", "r.jsonl"]
+        arguments = ["film.mkv", "-o", "restored.mkv", "--record", "r.jsonl"]
         patch.chdir(folder)
-        assert main([*words, "--quiet"]) == 0
+        assert main([*arguments, "--quiet"]) == 0
     return folder
 
 
@@ -149,11 +149,11 @@ def run_program(words: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> int:
 def test_quick_commands_of_the_docs_run(
     command: Command, working_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = list(command.words)
-    if words[0] == "vidrestore" and words[1] not in ("verify", "review"):
+    arguments = list(command.words)
+    if arguments[0] == "vidrestore" and arguments[1] not in ("verify", "review"):
         for output_name in ("restored.mkv", "r.jsonl"):
             (working_folder / output_name).unlink()
-    if "--start" in words:  # this one names a time beyond the first minute
+    if "--start" in arguments:  # this one names a time beyond the first minute
         (working_folder / "film.mkv").unlink()
         film(
             working_folder / "film.mkv", 70, time_base=Fraction(2), rate=1, sounds=(), picture=None
@@ -161,9 +161,9 @@ def test_quick_commands_of_the_docs_run(
     if command.page != "README":  # the README's run with the real network
         monkeypatch.setattr(prepared, "load_restorer", load_fake_restorer)
 
-    assert run_program(words, monkeypatch) == 0
-    if "-o" in words and "--dry-run" not in words:
-        assert (working_folder / words[words.index("-o") + 1]).exists()
+    assert run_program(arguments, monkeypatch) == 0
+    if "-o" in arguments and "--dry-run" not in arguments:
+        assert (working_folder / arguments[arguments.index("-o") + 1]).exists()
 
 
 @pytest.mark.parametrize("command", PARSED, ids=str)

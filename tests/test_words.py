@@ -79,9 +79,9 @@ def _found(text: str, suffix: str) -> Iterator[tuple[int, str]]:
 
 def test_no_banned_words() -> None:
     hits = [
-        f"{path.relative_to(_ROOT)}:{line}: {words}"
+        f"{path.relative_to(_ROOT)}:{line}: {arguments}"
         for path in _paths()
-        for line, words in _found(path.read_text(encoding="utf-8"), path.suffix)
+        for line, arguments in _found(path.read_text(encoding="utf-8"), path.suffix)
     ]
     assert not hits, "rewrite in plain English:\n" + "\n".join(sorted(hits))
 

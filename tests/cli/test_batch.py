@@ -48,10 +48,10 @@ def folder(tmp_path: Path) -> Path:
 def test_a_batch_prints_a_table_and_fails_if_a_film_failed(
     folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["batch", str(folder), "-o", str(tmp_path / "out"), "--codec", "ffv1"]
-    words += ["--device", "cpu", "--record"]
+    arguments = ["batch", str(folder), "-o", str(tmp_path / "out"), "--codec", "ffv1"]
+    arguments += ["--device", "cpu", "--record"]
 
-    assert main(words) == ExitCode.FAILED
+    assert main(arguments) == ExitCode.FAILED
 
     out, err = capfd.readouterr()
     lines = out.splitlines()
@@ -66,7 +66,7 @@ def test_a_batch_prints_a_table_and_fails_if_a_film_failed(
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["good.jsonl", "good.mkv"]
 
     (folder / "broken.mkv").unlink()
-    assert main([*words, "--json", "--quiet"]) == ExitCode.OK
+    assert main([*arguments, "--json", "--quiet"]) == ExitCode.OK
 
     out, err = capfd.readouterr()
     (result,) = json.loads(out)

@@ -29,9 +29,9 @@ print -l -- $COMPREPLY
 
 
 def completions_of(shell: str, folder: Path, words: list[str]) -> set[str]:
-    asked = ["--", *words] if shell == "fish" else [shell, *words]
+    requested = ["--", *words] if shell == "fish" else [shell, *words]
     done = subprocess.run(
-        [shell, "-c", ASK[shell], *asked],
+        [shell, "-c", ASK[shell], *requested],
         cwd=folder,
         capture_output=True,
         text=True,

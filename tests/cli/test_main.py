@@ -247,14 +247,14 @@ def test_a_missing_source_prints_one_line_and_exits_with_1(
 
 
 def test_every_option_sets_its_setting(fake: FakePipeline) -> None:
-    words = """film.mkv --output out.mkv --model net.pth --fidelity 0.75 --detail 0.25
+    arguments = """film.mkv --output out.mkv --model net.pth --fidelity 0.75 --detail 0.25
         --background sr.pth --scale 2 --detector retinaface --device cuda:1
         --precision bf16 --batch-size 3 --strength 0.5 --grain 0.25 --mask face --faces largest
         --min-face 31
         --only-track 3 --only-track 5,8
         --start 1:02.5 --end 01:00:00 --codec h265 --crf 7.5 --preset slow --chroma 420 --fps 23.976
         --compare side.mkv --overwrite --drop-unsupported --quiet"""
-    assert main(words.split()) == ExitCode.OK
+    assert main(arguments.split()) == ExitCode.OK
 
     ((source, output, settings),) = fake.calls
     assert (source, output) == (Path("film.mkv"), Path("out.mkv"))

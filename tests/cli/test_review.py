@@ -96,8 +96,8 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run_restore(film: Path, folder: Path, *more: str) -> ExitCode:
-    words = [str(film), "-o", str(folder / "out.mkv"), "--codec", "ffv1", "--device", "cpu"]
-    return main([*words, "--precision", "fp32", "--quiet", *more])
+    arguments = [str(film), "-o", str(folder / "out.mkv"), "--codec", "ffv1", "--device", "cpu"]
+    return main([*arguments, "--precision", "fp32", "--quiet", *more])
 
 
 def test_a_run_writes_its_review_and_removes_the_temporary_record(
@@ -202,16 +202,24 @@ def test_the_command_for_a_track_overwrites_no_file_of_the_run() -> None:
     files = {setting.name for setting in settings_of(RestoreSettings) if setting.type is Path}
     settings = {name: f"{name}.file" for name in files} | {"overwrite": True}
 
-    words = rerun_command(settings, Path("a.mkv"), Path("b.mkv"))(1)
+    arguments = rerun_command(settings, Path("a.mkv"), Path("b.mkv"))(1)
 
     assert files == {"compare", "record", "framemd5"}
-    assert words == ["vidrestore", "a.mkv", "-o", "b.track1.mkv", "--only-track", "1"]
+    assert arguments == ["vidrestore", "a.mkv", "-o", "b.track1.mkv", "--only-track", "1"]
 
 
 def test_settings_this_version_does_not_know_are_left_out_of_the_command() -> None:
-    words = rerun_command({"sparkle": 3, "strength": 0.5}, Path("a.mkv"), Path("b"))(1)
+    arguments = rerun_command({"sparkle": 3, "strength": 0.5}, Path("a.mkv"), Path("b"))(1)
 
-    assert words == ["vidrestore", "a.mkv", "-o", "b.track1", "--strength=0.5", "--only-track", "1"]
+    assert arguments == [
+        "vidrestore",
+        "a.mkv",
+        "-o",
+        "b.track1",
+        "--strength=0.5",
+        "--only-track",
+        "1",
+    ]
 
 
 def test_the_command_for_a_film_can_set_new_track_strengths() -> None:

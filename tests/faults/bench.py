@@ -81,9 +81,9 @@ class Bench:
         report.unlink(missing_ok=True)
         before = self.contents()
         message = io.StringIO()
-        words = [str(source), "-o", str(target), *LOSSLESS, "--report", str(report), *options]
+        arguments = [str(source), "-o", str(target), *LOSSLESS, "--report", str(report), *options]
         with redirect_stderr(message):
-            code = main(words)
+            code = main(arguments)
         after = self.contents()
         if code != 0:
             assert after == before, "a failed run left or removed files"

@@ -66,12 +66,12 @@ def killed_and_resumed(bench: Bench) -> None:
     sound = Sound(seconds=Fraction(_FRAMES, 25), beeps_seconds=(Fraction(1, 5),))
     film = bench.clip(ticks=range(_FRAMES), size_hw=_SIZE_HW, picture=face_picture, sounds=(sound,))
     target, record = bench.folder / "out.mkv", bench.folder / "out.jsonl"
-    words = [str(film), "-o", str(target), "--codec", "ffv1", "--device", "cpu", "--quiet"]
-    words += ["--segment", "0.04", "--record", str(record)]
-    words += ["--steady", "0", "--batch-size", "2"]
+    arguments = [str(film), "-o", str(target), "--codec", "ffv1", "--device", "cpu", "--quiet"]
+    arguments += ["--segment", "0.04", "--record", str(record)]
+    arguments += ["--steady", "0", "--batch-size", "2"]
     with _Runs() as runs:
         started = time.monotonic()
-        assert runs.run(words) == 0
+        assert runs.run(arguments) == 0
         assert '"faces":[{' in record.read_text()
         seconds = time.monotonic() - started
         uninterrupted = [_digest(path) for path in (target, record)]
@@ -80,11 +80,11 @@ def killed_and_resumed(bench: Bench) -> None:
         for share in shares:
             for path in (target, record):
                 path.unlink(missing_ok=True)
-            code = runs.run(words, kill_after=float(share) * seconds)
+            code = runs.run(arguments, kill_after=float(share) * seconds)
             if code == -9 and _is_unfinished(bench.folder):
                 # A file with its final name is complete, even between two renames.
                 assert not target.exists() or _digest(target) == uninterrupted[0]
-                code = runs.run([*words, "--resume"])
+                code = runs.run([*arguments, "--resume"])
                 killed += 1
             else:
                 # The first run was slower, because it imported what later ones share.

@@ -172,7 +172,7 @@ def wide(bench: Bench) -> None:
 def unsupported(bench: Bench) -> None:
     path = film(bench, sound="flac")
     bench.restore(path, "--codec", "h264", output="out.ts").assert_refused("stream 1 (audio, flac)")
-    words = ("--codec", "h264", "--drop-unsupported")
-    outcome = bench.restore(path, *words, output="out.ts").assert_succeeded()
+    arguments = ("--codec", "h264", "--drop-unsupported")
+    outcome = bench.restore(path, *arguments, output="out.ts").assert_succeeded()
     assert outcome.has_note("stream 1", "was dropped")
     assert len(outcome.frames()) == FRAMES

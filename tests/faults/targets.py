@@ -98,9 +98,9 @@ def full_disk(bench: Bench) -> None:
     path = bench.clip(size_hw=(240, 320), ticks=range(12))
     target = bench.folder / "out.mkv"
     target.write_text("mine")
-    words = [str(path), "-o", str(target), *LOSSLESS, "--overwrite"]
+    arguments = [str(path), "-o", str(target), *LOSSLESS, "--overwrite"]
     run = subprocess.run(
-        [sys.executable, "-c", _FULL_DISK, *words],
+        [sys.executable, "-c", _FULL_DISK, *arguments],
         env={**os.environ, "PYTHONPATH": f"{_TESTS}:{_TESTS.parent}"},
         capture_output=True,
         text=True,

@@ -139,10 +139,10 @@ def test_a_deinterlaced_film_is_progressive_with_exact_times_and_its_audio(
     expected = starts if share == 1 else sorted([*starts, *halves])
     assert [frame.timestamp.seconds for frame in after] == expected
     assert flags_of(target) == ({False}, 1)
-    moments = [*range(2 * FRAMES)][:: 3 - share]
+    instants = [*range(2 * FRAMES)][:: 3 - share]
     assert [
         best_matching_instant(frame.planes[0], SIZE_HW, range(2 * FRAMES)) for frame in after
-    ] == moments
+    ] == instants
     assert all(combing(frame.planes[0]) < 0.3 for frame in after)
     old, new = (packets_of(film, "audio") for film in (path, target))
     assert [(packet.pts, packet.data) for packet in old] == [

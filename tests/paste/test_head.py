@@ -100,8 +100,8 @@ def test_background_of_another_color_is_unchanged_up_to_the_outline_of_the_head(
 
 
 def test_colors_do_not_shrink_the_mask_if_head_and_background_look_alike() -> None:
-    alike = np.full((COLOR_CELLS, COLOR_CELLS, 3), 0.4, np.float32)
-    np.testing.assert_allclose(likely_head(alike), 1.0, atol=1e-3)
+    similar = np.full((COLOR_CELLS, COLOR_CELLS, 3), 0.4, np.float32)
+    np.testing.assert_allclose(likely_head(similar), 1.0, atol=1e-3)
 
 
 def test_colors_unlike_head_and_background_stay_inside_the_mask() -> None:

@@ -45,11 +45,11 @@ def restore(film: Path, name: str, **changes: object) -> tuple[Path, int]:
 
 def test_only_track_restores_its_track_as_a_full_run_would(film: Path) -> None:
     both, faces = restore(film, "both.mkv")
-    lone, faces_alone = restore(film, "lone.mkv", only_tracks=(2,))
+    alone_path, faces_alone = restore(film, "lone.mkv", only_tracks=(2,))
     assert (faces, faces_alone) == (4, 2)
 
     sides: set[int] = set()
-    for before, after, alone in zip(halves(film), halves(both), halves(lone), strict=True):
+    for before, after, alone in zip(halves(film), halves(both), halves(alone_path), strict=True):
         changed = [bool((old != new).any()) for old, new in zip(before, alone, strict=True)]
         assert sorted(changed) == [False, True]
         side = changed.index(True)

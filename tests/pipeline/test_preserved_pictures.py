@@ -97,8 +97,8 @@ def check_no_other_bits(before: bytes, after: bytes) -> None:
     start = int.from_bytes(before[4:8], "big")
     assert before[:start] == after[:start]
     # Two bits of every word are no samples.
-    words = [np.frombuffer(data[start:], ">u4") & 3 for data in (before, after)]
-    assert np.array_equal(*words)
+    arguments = [np.frombuffer(data[start:], ">u4") & 3 for data in (before, after)]
+    assert np.array_equal(*arguments)
 
 
 def test_the_checksums_are_those_of_the_written_film(tmp_path: Path) -> None:

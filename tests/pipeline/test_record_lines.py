@@ -60,12 +60,12 @@ def test_a_run_with_a_record_can_be_verified(film: Path, tmp_path: Path) -> None
     assert find_check(verification, "record").detail.endswith("restored by lite, 4 faces")
 
     left, top, _, _ = faces[2].mask_xyxy or (0, 0, 0, 0)
-    harmed = restored_copy(
+    damaged = restored_copy(
         result,
         tmp_path / "harmed.mkv",
         lambda frame: with_sample(frame, index=2, plane=0, x=left - 1, y=top),
     )
-    verification = verify(film, harmed, evidence_paths=[record])
+    verification = verify(film, damaged, evidence_paths=[record])
     assert changed_names(verification) == ["samples outside masks"]
     where = f"1 sample in 1 frame; first frame 2, plane Y, x {left - 1}, y {top}"
     assert where in find_check(verification, "samples outside masks").detail

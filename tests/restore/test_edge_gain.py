@@ -122,14 +122,14 @@ def test_edges_of_every_face_are_strengthened_and_frames_stay_in_order() -> None
     ]
     strengthened = list(strengthen_frames(iter(frames), detail=1.0, config=CONFIG))
     assert [frame.frame.index for frame in strengthened] == [0, 1]
-    wanted = strengthen_edges(
+    expected = strengthen_edges(
         crop(large),
         detail=1.0,
         sigma_px=CONFIG.sigma_px(face.aligned),
         config=CONFIG,
     )
     assert all(
-        torch.equal(face.restored_chw, wanted) for frame in strengthened for face in frame.faces
+        torch.equal(face.restored_chw, expected) for frame in strengthened for face in frame.faces
     )
     assert torch.equal(face.restored_chw, crop(large))
 

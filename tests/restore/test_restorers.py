@@ -185,10 +185,10 @@ def parameters_with_gradients(network: nn.Module, loss: Tensor) -> set[str]:
 def test_gradients_reach_every_parameter_that_trains(case: Case, network: nn.Module) -> None:
     batch = pictures(2, case.side_px)
     every = {key for key, _ in network.named_parameters()}
-    wanted = {key for key in every if not key.startswith(case.resting)} if case.resting else every
+    expected = {key for key in every if not key.startswith(case.resting)} if case.resting else every
     output = network(batch, with_pyramid=True) if case.pyramid else network(batch)
     loss = output.image.square().mean() + sum(tensor.square().mean() for tensor in output.pyramid)
-    assert parameters_with_gradients(network, loss) == wanted
+    assert parameters_with_gradients(network, loss) == expected
     for prefix in case.resting:
         assert any(key.startswith(prefix) for key in every), f"no parameter is called {prefix}"
 

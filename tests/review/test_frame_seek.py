@@ -30,8 +30,8 @@ def test_seeking_skips_frames_and_finds_the_right_ones(tmp_path: Path) -> None:
     clip = Clip(ticks=ticks, last_duration_ticks=5, size_hw=(16, 96))
     path = make_clip(tmp_path / "film.mp4", clip)
 
-    wanted = [0, 1, 150, 151, 420, 599]
-    assert numbers_at(path, frame_times(*(Fraction(number, 5) for number in wanted))) == wanted
+    expected = [0, 1, 150, 151, 420, 599]
+    assert numbers_at(path, frame_times(*(Fraction(number, 5) for number in expected))) == expected
 
 
 def test_a_frame_of_long_duration_is_found_after_a_seek(tmp_path: Path) -> None:
@@ -46,19 +46,19 @@ def test_times_rounded_by_the_container_find_their_frames_after_a_seek(tmp_path:
     clip = Clip(ticks=tuple(range(640)), time_base=base, size_hw=(16, 96))
     path = make_clip(tmp_path / "film.mkv", clip)  # Matroska counts milliseconds
 
-    wanted = [0, *range(600, 640)]
-    times = [FrameTime(seconds=number * base, number=number) for number in wanted]
-    assert numbers_at(path, times) == wanted
+    expected = [0, *range(600, 640)]
+    times = [FrameTime(seconds=number * base, number=number) for number in expected]
+    assert numbers_at(path, times) == expected
 
 
 @pytest.mark.parametrize("name", ["film.avi", "film.mkv", "film.mp4"])
 def test_a_frame_is_found_by_number_for_any_container_times(tmp_path: Path, name: str) -> None:
     path = make_clip(tmp_path / name, Clip(size_hw=(16, 96), ticks=tuple(range(400))))
 
-    wanted = [0, 4, 7, 380, 399]
+    expected = [0, 4, 7, 380, 399]
     # AVI has no time stamps: with B-frames, those that are made up are off by a frame.
-    times = [FrameTime(seconds=Fraction(number, 25), number=number) for number in wanted]
-    assert numbers_at(path, times) == wanted
+    times = [FrameTime(seconds=Fraction(number, 25), number=number) for number in expected]
+    assert numbers_at(path, times) == expected
 
 
 def test_a_time_after_the_end_is_refused_with_the_name_of_the_film(tmp_path: Path) -> None:

@@ -22,12 +22,12 @@ def track_with(similarities: list[float | None], strengths: list[float] | None =
             faces=(
                 review_face(
                     0,
-                    identity_similarity=alike,
+                    identity_similarity=similar,
                     strength=1.0 if strengths is None else strengths[at],
                 ),
             ),
         )
-        for at, alike in enumerate(similarities)
+        for at, similar in enumerate(similarities)
     ]
     (track,) = read_tracks(frames).tracks
     return track

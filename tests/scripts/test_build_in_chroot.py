@@ -58,12 +58,12 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_the_steps_are_carried_out_in_order(run: Any, tmp_path: Path) -> None:
     step, entry = run("--build-arg", "INDEX=file:///index")
 
-    words, folder, account, settings = step
-    assert words == ["/bin/sh", "-c", "first && second"]
+    arguments, folder, account, settings = step
+    assert arguments == ["/bin/sh", "-c", "first && second"]
     assert (folder, account) == ("/", ("0", "0", "/root"))
     assert settings["INDEX"] == "file:///index"
-    words, folder, account, settings = entry
-    assert words == ["program", "--help"]
+    arguments, folder, account, settings = entry
+    assert arguments == ["program", "--help"]
     assert (folder, account) == ("/films", ("1000", "7", "/home/me"))
     assert (settings["HOUSE"], settings["COLOR"]) == ("a b", "red")
     assert "INDEX" not in settings

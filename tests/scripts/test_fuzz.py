@@ -37,9 +37,9 @@ import run
 run.program = lambda words: os.abort()
 run.main()
 """
-    words = [str(ROOT / "scripts" / "fuzz"), "--cases", "1", "--kind", "png"]
+    arguments = [str(ROOT / "scripts" / "fuzz"), "--cases", "1", "--kind", "png"]
     run = subprocess.run(
-        [sys.executable, "-c", code, *words],
+        [sys.executable, "-c", code, *arguments],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,

@@ -27,8 +27,8 @@ def run_check(
 
 
 def test_a_step_runs_in_its_own_process_and_writes_a_line_and_json(tmp_path: Path) -> None:
-    words = ("--steps", "environment", "--patience", "10")
-    done, results = run_check(*words, target=tmp_path / "check.json")
+    arguments = ("--steps", "environment", "--patience", "10")
+    done, results = run_check(*arguments, target=tmp_path / "check.json")
     assert done.returncode == 0, done.stdout
     assert done.stdout.split()[0] == "environment"
     assert results["environment"]["cores"] == os.cpu_count()
@@ -52,8 +52,8 @@ def test_all_steps_that_need_no_gpu_give_results_on_a_cpu(monkeypatch: pytest.Mo
 
 
 def test_a_step_that_hangs_is_reported_and_the_next_one_runs(tmp_path: Path) -> None:
-    words = ("--steps", "environment", "ceilings", "--patience", "0.0001")
-    done, results = run_check(*words, target=tmp_path / "check.json")
+    arguments = ("--steps", "environment", "ceilings", "--patience", "0.0001")
+    done, results = run_check(*arguments, target=tmp_path / "check.json")
     assert done.returncode == 1
     assert list(results) == ["environment", "ceilings"]
     assert all("not done after" in result["error"] for result in results.values())

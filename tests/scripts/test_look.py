@@ -53,22 +53,22 @@ def test_both_tiles_show_the_same_region_and_the_difference_shows_the_change(
 ) -> None:
     film = face_film(tmp_path / "film.mkv")
     sharp = face_film(tmp_path / "sharp.mkv", picture=sharpened_picture)
-    words = ("--count", 1, "--frame", 5, "--difference")
+    arguments = ("--count", 1, "--frame", 5, "--difference")
 
-    same = sheet_of(tmp_path / "same.png", film, film, *words, monkeypatch=monkeypatch)
+    same = sheet_of(tmp_path / "same.png", film, film, *arguments, monkeypatch=monkeypatch)
     assert f"same.png: 1 face, {same.shape[1]} x {same.shape[0]}" in capsys.readouterr().out
     before, after, difference = tiles_of(same, 3)
     np.testing.assert_array_equal(before, after)
     assert (difference == 128).all()
 
-    other = sheet_of(tmp_path / "other.png", film, sharp, *words, monkeypatch=monkeypatch)
+    other = sheet_of(tmp_path / "other.png", film, sharp, *arguments, monkeypatch=monkeypatch)
     before, after, difference = tiles_of(other, 3)
     plain, clear = face_picture(5, (240, 320)), sharpened_picture(5, (240, 320))
     assert similarity_in(plain, before) > max(0.98, similarity_in(clear, before))
     assert similarity_in(clear, after) > max(0.95, similarity_in(plain, after))
     expected = np.clip((after.astype(int) - before) * 4 + 128, 0, 255)
     np.testing.assert_array_equal(difference, expected)
-    again = sheet_of(tmp_path / "again.png", film, sharp, *words, monkeypatch=monkeypatch)
+    again = sheet_of(tmp_path / "again.png", film, sharp, *arguments, monkeypatch=monkeypatch)
     np.testing.assert_array_equal(again, other)
 
 
@@ -90,8 +90,8 @@ def test_a_face_is_upright_and_of_one_size_for_any_film_and_result(
     still = tmp_path / "still.png"
     assert cv2.imwrite(str(still), face_picture(0, (240, 320))[:, :, ::-1])
 
-    for source, words in ((still, ()), (turned, ("--end", "0.02"))):
-        sheet = sheet_of(tmp_path / "x.png", source, large, *words, monkeypatch=monkeypatch)
+    for source, arguments in ((still, ()), (turned, ("--end", "0.02"))):
+        sheet = sheet_of(tmp_path / "x.png", source, large, *arguments, monkeypatch=monkeypatch)
         before, after = tiles_of(sheet, 2)
         assert similarity_in(face_picture(0, (240, 320)), before) > 0.97
         assert np.abs(before.astype(int) - after).mean() < 4
@@ -107,8 +107,8 @@ def test_one_field_of_an_interlaced_film_is_shown(
 
     film = face_film(tmp_path / "fields.mkv", frames=4, picture=woven, field_order="tff")
     flagless = face_film(tmp_path / "whole.mkv", frames=4, picture=face_picture)
-    words = ("--frame", 0, "--count", 1)
-    sheet = sheet_of(tmp_path / "x.png", film, flagless, *words, monkeypatch=monkeypatch)
+    arguments = ("--frame", 0, "--count", 1)
+    sheet = sheet_of(tmp_path / "x.png", film, flagless, *arguments, monkeypatch=monkeypatch)
     before, after = tiles_of(sheet, 2)
     # The dark field would darken the tile.
     assert before.mean() == pytest.approx(after.mean(), abs=3)
@@ -141,8 +141,8 @@ def test_frames_are_chosen_by_number_and_shown_with_their_result(
 
     film = face_film(tmp_path / "film.mkv", picture=numbered)
     rounded = face_film(tmp_path / "rounded.mp4", picture=numbered, codec="libx264", options={})
-    words = ("--frame", 9, "--frame", 2, "--count", 1)
-    sheet = sheet_of(tmp_path / "x.png", film, rounded, *words, monkeypatch=monkeypatch)
+    arguments = ("--frame", 9, "--frame", 2, "--count", 1)
+    sheet = sheet_of(tmp_path / "x.png", film, rounded, *arguments, monkeypatch=monkeypatch)
 
     side = (sheet.shape[0] - 2 * 26) // 2
     levels = [
@@ -211,7 +211,7 @@ def test_films_that_cannot_be_shown_are_reported(
     still = tmp_path / "still.png"
     assert cv2.imwrite(str(still), face_picture(0, (240, 320)))
     target = tmp_path / "x.png"
-    for words, message in (
+    for arguments, message in (
         ((plain, plain, "-o", target), r"plain\.mkv: no face in 24 of its frames"),
         (
             (film, short, "-o", target),
@@ -225,5 +225,5 @@ def test_films_that_cannot_be_shown_are_reported(
         ((film, film, "-o", tmp_path / "no" / "x.png"), r"x\.png: cannot be written"),
     ):
         with pytest.raises(SystemExit, match=f"error: .*{message}"):
-            run_script(look, *words, monkeypatch=monkeypatch)
+            run_script(look, *arguments, monkeypatch=monkeypatch)
     assert not target.exists()

@@ -147,11 +147,11 @@ def test_films_that_cannot_be_compared_are_reported(
     film = face_film(tmp_path / "film.mkv", frames=3)
     plain = face_film(tmp_path / "plain.mkv", frames=3, picture=None)
     wide = face_film(tmp_path / "wide.mkv", frames=3, size_hw=(240, 426))
-    for words, message in (
+    for arguments, message in (
         ((plain, plain), r"plain\.mkv: no face in 60 frames"),
         ((film, wide), r"wide\.mkv: is 426x240, but .*film\.mkv is 320x240"),
         ((film, tmp_path / "none.mkv"), r"none\.mkv: no such file"),
         ((tmp_path / "none.mkv", film), r"none\.mkv: no such file"),
     ):
         with pytest.raises(SystemExit, match=f"error: .*{message}"):
-            figures(*words, monkeypatch=monkeypatch, capsys=capsys)
+            figures(*arguments, monkeypatch=monkeypatch, capsys=capsys)

@@ -73,9 +73,9 @@ def test_the_command_writes_weights_with_their_provenance(
     save_file(state, start.with_suffix(".safetensors"))
     seen = torch.full((4, 3, 64, 64), 128, dtype=torch.uint8)
     torch.save((seen, seen.repeat(1, 1, 4, 4)), kept)
-    words = [start.with_suffix(".safetensors"), images, "--target", target]
-    words += ["--keep-pairs", kept, "--steps", 2, "--batch", 1]
-    monkeypatch.setattr(sys, "argv", ["train_compact.py", *map(str, words)])
+    arguments = [start.with_suffix(".safetensors"), images, "--target", target]
+    arguments += ["--keep-pairs", kept, "--steps", 2, "--batch", 1]
+    monkeypatch.setattr(sys, "argv", ["train_compact.py", *map(str, arguments)])
     threads = torch.get_num_threads()
 
     assert train_compact.main() == 0

@@ -63,8 +63,8 @@ def test_training_prints_its_speed_and_writes_its_files(
 ) -> None:
     more = write_faces(tmp_path / "more", count=3, side_px=64)
     run = tmp_path / "run"
-    words = ("train", config, run, "--device", "cpu", "--minutes", 1, "--generated", more)
-    assert run_script(*words, monkeypatch=monkeypatch) == 0
+    arguments = ("train", config, run, "--device", "cpu", "--minutes", 1, "--generated", more)
+    assert run_script(*arguments, monkeypatch=monkeypatch) == 0
     printed = capsys.readouterr().out
     assert "only: step 2 of about 2" in printed
     assert "steps/s" in printed
@@ -82,8 +82,8 @@ def test_pairs_are_distributed_over_processes(
 ) -> None:
     pairs = tmp_path / "pairs"
     for share in (0, 1):
-        words = ("teach", config, pairs, "--count", 2, "--shares", 2, "--share", share)
-        assert run_script(*words, "--device", "cpu", monkeypatch=monkeypatch) == 0
+        arguments = ("teach", config, pairs, "--count", 2, "--shares", 2, "--share", share)
+        assert run_script(*arguments, "--device", "cpu", monkeypatch=monkeypatch) == 0
     meta = train_gpu.TeacherCache(pairs, count=2, side_px=64).meta
     assert bool((meta[:, 0] != 0).all())
 

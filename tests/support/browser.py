@@ -166,12 +166,12 @@ class Tab:
 
     def requests(self) -> list[str]:
         """Return the addresses of all that was asked for, ``data:`` left out."""
-        asked = [
+        requested = [
             event["params"]["request"]["url"]
             for event in self.events
             if event.get("method") == "Network.requestWillBeSent"
         ]
-        return [address for address in asked if not address.startswith("data:")]
+        return [address for address in requested if not address.startswith("data:")]
 
     def _read(self) -> dict[str, Any]:
         while b"\0" not in self._buffer:

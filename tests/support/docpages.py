@@ -45,23 +45,23 @@ def prose(page: Path) -> str:
 def commands() -> list[Command]:
     """Return every command of every page, each once."""
     result = {
-        words: Command(page.stem, words)
+        arguments: Command(page.stem, arguments)
         for page in reversed(PAGES)  # the README's stay
         for block in blocks(page, "sh")
         for line in block.splitlines()
-        for words in _words_of(line)
+        for arguments in _words_of(line)
     }
     return list(result.values())
 
 
 def _words_of(line: str) -> list[tuple[str, ...]]:
-    words: list[list[str]] = [[]]
+    arguments: list[list[str]] = [[]]
     for word in shlex.split(line, comments=True):
         if word == "&&":
-            words.append([])
-        elif words[-1] or not _ASSIGNMENT.match(word):
-            words[-1].append(word)
-    return [tuple(word) for word in words if word]
+            arguments.append([])
+        elif arguments[-1] or not _ASSIGNMENT.match(word):
+            arguments[-1].append(word)
+    return [tuple(word) for word in arguments if word]
 
 
 def rows(page: Path, heading: str) -> list[tuple[str, ...]]:

@@ -36,8 +36,8 @@ def dpx_of(kind: DpxKind, rgb: NDArray[np.uint16]) -> bytes:
     """Return a DPX file of 10 bits RGB, method A, from ``(h, w, 3)`` samples."""
     assert (kind.descriptor, kind.bits, kind.packing) == (50, 10, 1)
     wide = rgb.astype(np.uint32)
-    words = wide[..., 0] << 22 | wide[..., 1] << 12 | wide[..., 2] << 2
-    payload = words.astype(">u4" if kind.big_endian else "<u4").tobytes()
+    arguments = wide[..., 0] << 22 | wide[..., 1] << 12 | wide[..., 2] << 2
+    payload = arguments.astype(">u4" if kind.big_endian else "<u4").tobytes()
     return _headers(kind, rgb.shape[:2], len(payload)) + payload
 
 

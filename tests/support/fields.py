@@ -32,7 +32,7 @@ def interlaced_picture(
 
 def pulldown_fields(count: int) -> list[tuple[int, int]]:
     """Return which moment the top and the bottom rows of so many telecined frames show."""
-    fields = [moment for moment in range(count) for _ in range(3 if moment % 2 else 2)]
+    fields = [instant for instant in range(count) for _ in range(3 if instant % 2 else 2)]
     return [(fields[2 * index], fields[2 * index + 1]) for index in range(count)]
 
 
@@ -92,8 +92,8 @@ def best_matching_instant(
         which: Where the rows lie in the whole picture.
     """
     samples = rows.astype(np.float64).ravel()
-    alike = [
-        np.corrcoef(samples, moving_picture(moment, size_hw)[which, :, 0].ravel())[0, 1]
-        for moment in moments
+    similar = [
+        np.corrcoef(samples, moving_picture(instant, size_hw)[which, :, 0].ravel())[0, 1]
+        for instant in moments
     ]
-    return moments[int(np.argmax(alike))]
+    return moments[int(np.argmax(similar))]

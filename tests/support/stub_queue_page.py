@@ -20,15 +20,15 @@ def main(argv: list[str]) -> int:
         program = (sys.executable, __file__, "--restore")
         server.Runner = partial(Runner, program=program)  # pyright: ignore
         return web.run(argv)
-    words = argv[1:]
-    if Path(words[0]).stem in STUBBED:
+    arguments = argv[1:]
+    if Path(arguments[0]).stem in STUBBED:
         sys.path.insert(0, str(Path(__file__).parents[1]))
         from support import web_program
 
-        return web_program.main(words)
+        return web_program.main(arguments)
     from vidrestore.cli import main as restore
 
-    return restore(words)
+    return restore(arguments)
 
 
 if __name__ == "__main__":

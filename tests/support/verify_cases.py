@@ -180,14 +180,14 @@ def copy_damaged(
         after.metadata.update(tags)
         if chapters:
             after.set_chapters(before.chapters())
-        harmed = next((stream.index for stream in before.streams if stream.type == kind), None)
+        damaged = next((stream.index for stream in before.streams if stream.type == kind), None)
         count = 0
         expected = [stream for stream in before.streams if stream.index in streams]
         expected = [stream for stream in expected if stream.type != "attachment"]
         for packet in before.demux(*expected):
             if not packet.size:
                 continue
-            if packet.stream_index == harmed:
+            if packet.stream_index == damaged:
                 count += 1
                 if number is not None and count == number + 1:
                     if how == "drop":

@@ -77,10 +77,10 @@ def _answer(handler: BaseHTTPRequestHandler, site: Site, reply: Reply) -> None:
     if reply.status is not None:
         handler.send_error(reply.status)
         return
-    asked = re.fullmatch(r"bytes=(\d+)-", handler.headers.get("Range", ""))
+    requested = re.fullmatch(r"bytes=(\d+)-", handler.headers.get("Range", ""))
     if handler.headers.get("If-Range") not in (None, reply.etag):
-        asked = None
-    start = int(asked[1]) + reply.shift_range_bytes if asked and reply.honors_range else 0
+        requested = None
+    start = int(requested[1]) + reply.shift_range_bytes if requested and reply.honors_range else 0
     if start >= len(site.body):
         handler.send_response(416)
         handler.send_header("Content-Range", f"bytes */{len(site.body)}")
@@ -88,8 +88,8 @@ def _answer(handler: BaseHTTPRequestHandler, site: Site, reply: Reply) -> None:
         handler.end_headers()
         return
     body = site.body[start:]
-    handler.send_response(206 if asked and reply.honors_range else 200)
-    if asked and reply.honors_range:
+    handler.send_response(206 if requested and reply.honors_range else 200)
+    if requested and reply.honors_range:
         last = len(site.body) - 1
         handler.send_header("Content-Range", f"bytes {start}-{last}/{len(site.body)}")
     handler.send_header("Content-Type", reply.content_type)

@@ -81,8 +81,8 @@ def test_every_process_selects_its_own_gpu(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(run_module, "resolve_device", torch.device)
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
     monkeypatch.setenv("LOCAL_RANK", "1")
-    for asked in ("auto", "cuda"):
-        assert own_device(asked) == torch.device("cuda:1")
+    for requested in ("auto", "cuda"):
+        assert own_device(requested) == torch.device("cuda:1")
     assert current == [torch.device("cuda:1")] * 2
     assert own_device("cpu") == torch.device("cpu")
     with pytest.raises(ConfigError, match="cannot train on one GPU"):

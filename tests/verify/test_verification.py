@@ -579,8 +579,8 @@ def test_audio_of_a_transport_stream_is_compared_without_its_headers(tmp_path: P
 
     assert changed_names(verification) == []
     assert "earlier" in find_check(verification, "time stamps").detail
-    harmed = copy_damaged(result, tmp_path / "harmed.mp4", number=30, how="flip")
-    assert [name[:8] for name in changed_names(verify(source, harmed))] == ["stream 1"]
+    damaged = copy_damaged(result, tmp_path / "harmed.mp4", number=30, how="flip")
+    assert [name[:8] for name in changed_names(verify(source, damaged))] == ["stream 1"]
 
 
 def test_rotation_and_aspect_are_checked(tmp_path: Path) -> None:

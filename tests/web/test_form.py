@@ -94,12 +94,12 @@ def test_invalid_values_are_refused_by_the_name_of_the_field(
 
 
 def test_no_value_can_become_an_option() -> None:
-    words = option_words(RestoreSettings(device="--overwrite", preset=None))
+    arguments = option_words(RestoreSettings(device="--overwrite", preset=None))
 
-    assert words == ["--device=--overwrite"]
+    assert arguments == ["--device=--overwrite"]
 
 
 def test_a_time_is_written_as_a_decimal() -> None:
-    words = option_words(RestoreSettings(start_seconds=Fraction(1, 3), end_seconds=Fraction(2)))
+    arguments = option_words(RestoreSettings(start_seconds=Fraction(1, 3), end_seconds=Fraction(2)))
 
-    assert words == ["--start=0.333333333333", "--end=2"]
+    assert arguments == ["--start=0.333333333333", "--end=2"]

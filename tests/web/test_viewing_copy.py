@@ -72,8 +72,10 @@ def test_a_failed_copy_is_reported_and_not_retried(tmp_path: Path, copies: Viewi
 
 
 def test_a_large_film_is_downscaled_and_names_are_not_read_as_options(tmp_path: Path) -> None:
-    words = copy_words(Path("-i.mkv"), Path("concat:x.mkv"), tmp_path / "v.mp4", (4096, 2161), "")
+    arguments = copy_words(
+        Path("-i.mkv"), Path("concat:x.mkv"), tmp_path / "v.mp4", (4096, 2161), ""
+    )
 
-    assert "scale=1280:676" in words[words.index("-filter_complex") + 1]
-    assert words[words.index("-i") + 1] == "file:-i.mkv"
-    assert "file:concat:x.mkv" in words
+    assert "scale=1280:676" in arguments[arguments.index("-filter_complex") + 1]
+    assert arguments[arguments.index("-i") + 1] == "file:-i.mkv"
+    assert "file:concat:x.mkv" in arguments

@@ -72,10 +72,10 @@ def test_weights_are_linear_from_each_end_to_the_default_position(
 
 
 def test_without_a_value_detail_is_one_half(file: Path) -> None:
-    unasked, asked = read_weights(file), read_weights(file, detail=0.5)
+    unasked, requested = read_weights(file), read_weights(file, detail=0.5)
 
-    assert unasked.detail == asked.detail == 0.5
-    for state in (asked.state, read_state(file)):
+    assert unasked.detail == requested.detail == 0.5
+    for state in (requested.state, read_state(file)):
         assert all(torch.equal(state[name], each) for name, each in unasked.state.items())
 
 

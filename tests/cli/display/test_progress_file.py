@@ -111,9 +111,9 @@ def test_a_run_writes_its_progress_and_latest_frame(
         tmp_path / "film.mkv", Clip(ticks=range(3), size_hw=FACE_SIZE_HW, picture=face_picture)
     )
     path = tmp_path / "progress.json"
-    words = [str(film), "-o", str(tmp_path / "out.mkv"), "--progress", str(path), "--quiet"]
+    arguments = [str(film), "-o", str(tmp_path / "out.mkv"), "--progress", str(path), "--quiet"]
 
-    assert main(words) == 0
+    assert main(arguments) == 0
 
     assert read(path)["stage"] == "finishing"
     assert read(path)["frames_done"] == 3
@@ -126,7 +126,7 @@ def test_a_progress_file_with_the_path_of_another_output_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     film = make_clip(tmp_path / "film.mkv", Clip(ticks=range(2)))
-    words = [str(film), "-o", str(tmp_path / "out.mkv"), "--progress", str(film)]
+    arguments = [str(film), "-o", str(tmp_path / "out.mkv"), "--progress", str(film)]
 
-    assert main(words) == 1
+    assert main(arguments) == 1
     assert "--progress" in capsys.readouterr().err

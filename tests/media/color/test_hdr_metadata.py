@@ -160,9 +160,9 @@ def test_an_incomplete_mastering_display_is_written_incomplete(tmp_path: Path) -
     info = replace(probe(source), side_data=partly)
     target = tmp_path / "out.mkv"
     frame = random_frame(info.pixel_format, info.geometry.coded_hw, color=info.color)
-    moment = replace(frame.timestamp, time_base=info.time_base)
+    instant = replace(frame.timestamp, time_base=info.time_base)
     settings = EncoderSettings(codec="ffv1")
-    frame = replace(frame, timestamp=moment)
+    frame = replace(frame, timestamp=instant)
     write_output(target, [frame], info=info, source_path=None, settings=settings)
     assert probe(target).side_data == partly
 

@@ -145,11 +145,11 @@ def test_one_bit_samples_become_black_and_white(name: str, black: int) -> None:
 @pytest.mark.parametrize("name", sorted(PLANAR))
 def test_every_planar_format_has_the_layout_of_ffmpeg(name: str) -> None:
     planar = PLANAR[name]
-    theirs = av.VideoFormat(name, 33, 17)
+    reference = av.VideoFormat(name, 33, 17)
 
-    assert len({part.plane for part in theirs.components}) == planar.plane_count
-    assert {part.bits for part in theirs.components} == {planar.bit_depth}
-    for part in theirs.components:
+    assert len({part.plane for part in reference.components}) == planar.plane_count
+    assert {part.bits for part in reference.components} == {planar.bit_depth}
+    for part in reference.components:
         assert planar.plane_hw(part.plane, (17, 33)) == (part.height, part.width)
 
 

@@ -63,11 +63,11 @@ def test_a_change_of_some_pixels_does_not_depend_on_the_others(
 ) -> None:
     rng = np.random.default_rng(6)
     film = rng.uniform(-0.1, 1.1, (300, 200, 3)).astype(np.float32)
-    asked = rng.normal(0, 0.1, film.shape).astype(np.float32)
+    requested = rng.normal(0, 0.1, film.shape).astype(np.float32)
     some = np.zeros(film.shape[:2], bool)
     some[40:180, 30:150] = True
-    partly = view_of(color).change(film, asked * some[:, :, None])
-    full = view_of(color).change(film, asked)
+    partly = view_of(color).change(film, requested * some[:, :, None])
+    full = view_of(color).change(film, requested)
     np.testing.assert_array_equal(partly, full * some[:, :, None])
 
 
@@ -82,14 +82,14 @@ def test_an_unchanged_view_changes_no_sample(color: ColorTags) -> None:
 def test_a_change_in_the_sdr_view_appears_in_the_hdr_film(color: ColorTags) -> None:
     view, rng = view_of(color), np.random.default_rng(3)
     film = rng.uniform(0.0, 0.9, (80, 100, 3)).astype(np.float32)
-    asked = rng.normal(0, 0.04, film.shape).astype(np.float32)
+    requested = rng.normal(0, 0.04, film.shape).astype(np.float32)
     before = view.to_view(film)
-    change = view.to_view(film + view.change(film, asked)) - before
+    change = view.to_view(film + view.change(film, requested)) - before
     # Where the view is exact: under its knee before and after, not far below black.
-    highest, lowest = np.maximum(before, before + asked), np.minimum(before, before + asked)
+    highest, lowest = np.maximum(before, before + requested), np.minimum(before, before + requested)
     exact = ((highest < 0.88) & (lowest > 0.02)).all(axis=2)
     assert exact.sum() > 200
-    np.testing.assert_allclose(change[exact], asked[exact], atol=2e-3)
+    np.testing.assert_allclose(change[exact], requested[exact], atol=2e-3)
 
 
 def test_a_highlight_is_changed_in_proportion_and_keeps_its_brightness() -> None:

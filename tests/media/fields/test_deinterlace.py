@@ -61,9 +61,9 @@ def test_at_frame_rate_each_output_frame_shows_the_first_field_at_its_timestamp(
         (frame.timestamp, frame.duration_ticks) for frame in after
     ]
     assert film.info.field_order == "progressive"
-    moments = range(2 * FRAMES)
-    assert [best_matching_instant(frame.planes[0], SIZE_HW, moments) for frame in after] == [
-        *moments[::2]
+    instants = range(2 * FRAMES)
+    assert [best_matching_instant(frame.planes[0], SIZE_HW, instants) for frame in after] == [
+        *instants[::2]
     ]
     for old, new in zip(before, after, strict=True):
         assert not new.interlaced
@@ -80,9 +80,9 @@ def test_at_field_rate_each_field_becomes_a_frame_and_keeps_its_rows(
     with open_deinterlaced(path, twice=True) as (film, source):
         before, after = list(source), list(film)
 
-    moments = range(2 * FRAMES)
-    assert [best_matching_instant(frame.planes[0], SIZE_HW, moments) for frame in after] == [
-        *moments
+    instants = range(2 * FRAMES)
+    assert [best_matching_instant(frame.planes[0], SIZE_HW, instants) for frame in after] == [
+        *instants
     ]
     assert (source.info.average_rate, film.info.average_rate) == (25, 50)
     for number, frame in enumerate(after):
@@ -215,9 +215,9 @@ def test_frames_without_field_flags_are_deinterlaced_only_on_request(tmp_path: P
     with open_deinterlaced(path, twice=True) as (film, source):
         untouched = list(zip(list(source), list(film), strict=True))
 
-    moments = range(2 * FRAMES)
-    assert [best_matching_instant(frame.planes[0], SIZE_HW, moments) for frame in after] == [
-        *moments
+    instants = range(2 * FRAMES)
+    assert [best_matching_instant(frame.planes[0], SIZE_HW, instants) for frame in after] == [
+        *instants
     ]
     assert all(old.planes[0].tobytes() == new.planes[0].tobytes() for old, new in untouched)
 

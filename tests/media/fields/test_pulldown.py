@@ -145,8 +145,8 @@ def test_pulldown_is_removed_from_every_frame_of_a_long_film(tmp_path: Path) -> 
     count = 230
     path = telecined_clip(tmp_path / "film.mkv", count, size_hw=(32, 64))
     frames, _ = film_frames(path)
-    moments = [moment for pair in pulldown_fields(count) for moment in pair]
-    assert len(frames) == 184 == moments[-1] + 1
+    instants = [instant for pair in pulldown_fields(count) for instant in pair]
+    assert len(frames) == 184 == instants[-1] + 1
     for number in (0, 99, 160, 170, 183):
         near = range(max(0, number - 3), number + 4)
         assert best_matching_instant(frames[number].planes[0], (32, 64), near) == number

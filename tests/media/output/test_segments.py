@@ -120,9 +120,9 @@ def test_a_packet_index_is_read_back_unchanged(tmp_path: Path) -> None:
     index = SegmentIndex.from_json(text)
     assert index.to_json() == text
     assert len(index.packets) == 15
-    for harmed in ("{}", "[]", text.replace("[", "{"), text.replace("time_base", "base")):
+    for damaged in ("{}", "[]", text.replace("[", "{"), text.replace("time_base", "base")):
         with pytest.raises(ValueError):  # noqa: PT011  (each has its own message)
-            SegmentIndex.from_json(harmed)
+            SegmentIndex.from_json(damaged)
 
 
 @pytest.mark.parametrize(

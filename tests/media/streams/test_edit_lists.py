@@ -74,14 +74,14 @@ def test_edits_are_kept_in_every_container(
     shift = after[0].seconds - before[0].seconds
     for a, b in zip(before, after, strict=True):
         assert abs(b.seconds - a.seconds - shift) <= ROUNDING
-    heard, copied = decoded_frames(film, "a"), decoded_frames(copy, "a")
+    audible, copied = decoded_frames(film, "a"), decoded_frames(copy, "a")
     times = {packet.checksum: packet.seconds - shift for packet in copied}
     # The first and last frames are cut where the edit is not between two of them.
-    complete = [packet for packet in heard[2:-1] if packet.checksum in times]
-    assert len(complete) >= len(heard) - 5
+    complete = [packet for packet in audible[2:-1] if packet.checksum in times]
+    assert len(complete) >= len(audible) - 5
     assert all(abs(times[packet.checksum] - packet.seconds) <= ROUNDING for packet in complete)
-    assert copied[0].seconds - shift > heard[0].seconds - FRAME - ROUNDING
-    end = heard[-1].seconds + heard[-1].duration_seconds
+    assert copied[0].seconds - shift > audible[0].seconds - FRAME - ROUNDING
+    end = audible[-1].seconds + audible[-1].duration_seconds
     assert copied[-1].seconds + copied[-1].duration_seconds - shift < end + FRAME + ROUNDING
     assert [name for name in changed_names(verify(film, copy)) if name != "color tags"] == []
 

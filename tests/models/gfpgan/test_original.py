@@ -71,11 +71,11 @@ def test_each_style_block_uses_its_own_code(
     network = small(kind, different_w=different_w, input_is_latent=input_is_latent)
     inputs: list[Tensor] = []
     decoder = network.stylegan_decoder
-    honest = decoder.synthesize
+    original = decoder.synthesize
 
     def watched(latents_NLF: Tensor, **rest: Any) -> Tensor:
         inputs.append(latents_NLF)
-        return honest(latents_NLF, **rest)
+        return original(latents_NLF, **rest)
 
     decoder.synthesize = watched  # type: ignore[method-assign]
     network(pictures(2, 32))
@@ -96,15 +96,15 @@ def test_the_generator_without_conditions_equals_the_plain_prior(kind: str) -> N
             condition.get_submodule("2").get_parameter("bias").fill_(value)
     latents: list[Tensor] = []
     decoder = network.stylegan_decoder
-    honest = decoder.synthesize
+    original = decoder.synthesize
 
     def watched(latents_NLF: Tensor, **rest: Any) -> Tensor:
         latents.append(latents_NLF)
-        return honest(latents_NLF, **rest)
+        return original(latents_NLF, **rest)
 
     decoder.synthesize = watched  # type: ignore[method-assign]
     image = network(pictures(1, 32)).image
-    expected = honest(latents[0], hook=identity_hook)
+    expected = original(latents[0], hook=identity_hook)
     assert float((image - expected).abs().max()) <= 1e-5 * float(expected.abs().max())
 
 

@@ -10,7 +10,7 @@ from vidrestore.models.psfrgan.discriminator import MultiScaleDiscriminator
 
 
 def small(*, spectral_norm: bool = False, norm_type: str = "in") -> MultiScaleDiscriminator:
-    judge = fill_weights(
+    discriminator = fill_weights(
         MultiScaleDiscriminator(
             input_ch=5,
             base_ch=8,
@@ -20,8 +20,8 @@ def small(*, spectral_norm: bool = False, norm_type: str = "in") -> MultiScaleDi
             spectral_norm=spectral_norm,
         )
     )
-    assert isinstance(judge, MultiScaleDiscriminator)
-    return judge
+    assert isinstance(discriminator, MultiScaleDiscriminator)
+    return discriminator
 
 
 def plain_scores(judge: MultiScaleDiscriminator, image: Tensor) -> list[Tensor]:
@@ -46,9 +46,11 @@ def plain_scores(judge: MultiScaleDiscriminator, image: Tensor) -> list[Tensor]:
 @torch.no_grad()
 @pytest.mark.parametrize("side", [32, 36])
 def test_discriminator_scores_equal_the_published_formulas(side: int) -> None:
-    judge = small()
+    discriminator = small()
     image = torch.cat([picture(5, side, seed) for seed in range(2)])
-    for actual, expected in zip(judge(image).scores, plain_scores(judge, image), strict=True):
+    for actual, expected in zip(
+        discriminator(image).scores, plain_scores(discriminator, image), strict=True
+    ):
         torch.testing.assert_close(actual, expected, atol=1e-4, rtol=1e-4)
 
 
@@ -66,52 +68,59 @@ def test_features_of_every_layer_and_scale_are_returned() -> None:
 @torch.no_grad()
 def test_channels_are_doubled_up_to_1024() -> None:
     with torch.device("meta"):
-        judge = MultiScaleDiscriminator(base_ch=256, n_layers=3, num_D=1)
-    assert judge.D_pool[0].get_submodule("model.3.conv2d").weight.shape == (1024, 1024, 3, 3)
+        discriminator = MultiScaleDiscriminator(base_ch=256, n_layers=3, num_D=1)
+    assert discriminator.D_pool[0].get_submodule("model.3.conv2d").weight.shape == (
+        1024,
+        1024,
+        3,
+        3,
+    )
 
 
 @pytest.mark.parametrize("spectral_norm", [False, True])
 def test_gradients_reach_every_parameter_and_the_image(spectral_norm: bool) -> None:
-    judge = small(spectral_norm=spectral_norm).train()
+    discriminator = small(spectral_norm=spectral_norm).train()
     image = picture(5, 32).requires_grad_()
-    result = judge(image)
+    result = discriminator(image)
     loss = sum(score.square().mean() for score in result.scores)
     assert isinstance(loss, Tensor)
     loss.backward()
     assert image.grad is not None
     assert float(image.grad.abs().sum()) > 0
-    for key, parameter in judge.named_parameters():
+    for key, parameter in discriminator.named_parameters():
         assert parameter.grad is not None, key
         if spectral_norm and "bias" not in key:
             assert "weight_orig" in key
     ends = [
-        key for key, tensor in judge.named_parameters() if not bool(tensor.grad.abs().sum() > 1e-9)
+        key
+        for key, tensor in discriminator.named_parameters()
+        if not bool(tensor.grad.abs().sum() > 1e-9)
     ]
     # An instance normalization takes out any constant: biases before it have no effect.
     assert all("bias" in key and "model" in key for key in ends)
 
 
 def test_two_forward_passes_before_one_step_both_get_gradients() -> None:
-    judge = small(spectral_norm=True).train()
-    real, fake = judge(picture(5, 32, 0)), judge(picture(5, 32, 1))
+    discriminator = small(spectral_norm=True).train()
+    real, fake = discriminator(picture(5, 32, 0)), discriminator(picture(5, 32, 1))
     loss = F.relu(1 - real.scores[0]).mean() + F.relu(1 + fake.scores[0]).mean()
     loss.backward()
-    assert judge.D_pool[0].get_submodule("score_out.conv2d").weight_orig.grad is not None
+    assert discriminator.D_pool[0].get_submodule("score_out.conv2d").weight_orig.grad is not None
 
 
 @torch.no_grad()
 def test_an_image_is_scored_the_same_alone_and_in_a_batch() -> None:
-    judge = small()
+    discriminator = small()
     batch = torch.cat([picture(5, 32, seed) for seed in range(3)])
-    together = judge(batch).scores[1]
-    alone = torch.cat([judge(image[None]).scores[1] for image in batch])
+    together = discriminator(batch).scores[1]
+    alone = torch.cat([discriminator(image[None]).scores[1] for image in batch])
     torch.testing.assert_close(together, alone, atol=1e-4, rtol=1e-5)
 
 
 @torch.no_grad()
 def test_initial_weights_have_the_released_scale() -> None:
-    judge = MultiScaleDiscriminator(spectral_norm=True, num_D=1)
-    state = judge.state_dict()
+    discriminator = MultiScaleDiscriminator(spectral_norm=True, num_D=1)
+    state = discriminator.state_dict()
     assert float(state["D_pool.0.model.3.conv2d.weight_orig"].std()) == pytest.approx(
         0.02, rel=0.02
     )

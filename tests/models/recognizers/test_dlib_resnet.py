@@ -58,12 +58,14 @@ def test_the_network_matches_dlib_if_it_is_installed(network: DlibResNet) -> Non
     if package is None or package.origin is None:
         pytest.skip("face_recognition_models is not installed")
     weights = "dlib_face_recognition_resnet_model_v1.dat"
-    theirs = dlib.face_recognition_model_v1(str(Path(package.origin).parent / "models" / weights))
+    reference = dlib.face_recognition_model_v1(
+        str(Path(package.origin).parent / "models" / weights)
+    )
     face = cv2.resize(example_images(1)[0][60:360, 180:480], (150, 150))
     for image in (face, sample_image("waves"), sample_image("drawn")):
         with torch.inference_mode():
             ours = network(to_batch(image))[0].numpy()
-        expected = np.array(theirs.compute_face_descriptor(np.ascontiguousarray(image)))
+        expected = np.array(reference.compute_face_descriptor(np.ascontiguousarray(image)))
         assert np.linalg.norm(ours - expected) < DLIB_AGREES
 
 

@@ -220,13 +220,13 @@ def test_the_report_has_the_detail(tmp_path: Path) -> None:
     source = tmp_path / "face.png"
     cv2.imwrite(str(source), face_picture(0, FACE_SIZE_HW)[:, :, ::-1])
     used: dict[float | None, float | None] = {}
-    for asked in (None, 0.75):
-        settings = RestoreSettings(device="cpu", detail=asked)
-        report = restore_video(source, tmp_path / f"{asked}.png", settings=settings)
-        used[asked] = json.loads(json.dumps(report.to_json()))["detail"]
+    for requested in (None, 0.75):
+        settings = RestoreSettings(device="cpu", detail=requested)
+        report = restore_video(source, tmp_path / f"{requested}.png", settings=settings)
+        used[requested] = json.loads(json.dumps(report.to_json()))["detail"]
 
     assert used == {None: 0.5, 0.75: 0.75}
-    first, second = ((tmp_path / f"{asked}.png").read_bytes() for asked in used)
+    first, second = ((tmp_path / f"{requested}.png").read_bytes() for requested in used)
     assert first != second
 
 

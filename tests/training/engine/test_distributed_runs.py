@@ -112,9 +112,9 @@ def runs(root: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Pa
 def gradients(state: dict[str, Any]) -> dict[str, Tensor]:
     """Return the last gradients: without a first decay they are Adam's first moments."""
     return {
-        f"{name} {index}": moments["exp_avg"]
+        f"{name} {index}": instants["exp_avg"]
         for name, network in state["networks"].items()
-        for index, moments in network["optimizer"]["state"].items()
+        for index, instants in network["optimizer"]["state"].items()
     }
 
 

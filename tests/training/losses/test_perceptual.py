@@ -147,9 +147,9 @@ def test_autocast_does_not_round_gram_matrices() -> None:
 
 def test_feature_matching_sums_all_layers_and_averages_scales() -> None:
     torch.manual_seed(0)
-    judge = MultiScaleDiscriminator(input_ch=4, base_ch=4, n_layers=2, num_D=2)
+    discriminator = MultiScaleDiscriminator(input_ch=4, base_ch=4, n_layers=2, num_D=2)
     real, fake = torch.rand(2, 4, 32, 32), torch.rand(2, 4, 32, 32).requires_grad_()
-    seen_real, seen_fake = judge(real).features, judge(fake).features
+    seen_real, seen_fake = discriminator(real).features, discriminator(fake).features
     expected = torch.zeros(())
     for scale in range(2):
         for layer in range(3):

@@ -34,27 +34,27 @@ class Linear(nn.Module):
 
 
 def test_the_penalty_of_a_linear_score_is_the_square_of_its_weights() -> None:
-    judge = Linear(3, 4, 4)
-    result = r1_penalty(judge, torch.rand(5, 3, 4, 4).double(), weight=10, interval=1)
-    torch.testing.assert_close(result, 5 * judge.weight.square().sum())
+    discriminator = Linear(3, 4, 4)
+    result = r1_penalty(discriminator, torch.rand(5, 3, 4, 4).double(), weight=10, interval=1)
+    torch.testing.assert_close(result, 5 * discriminator.weight.square().sum())
     result.backward()
-    torch.testing.assert_close(judge.weight.grad, 10 * judge.weight.detach())
+    torch.testing.assert_close(discriminator.weight.grad, 10 * discriminator.weight.detach())
 
 
 def test_scores_of_several_scales_and_patches_are_penalized_together() -> None:
-    judge = Linear(3, 4, 4)
+    discriminator = Linear(3, 4, 4)
 
     def scales(image: Tensor) -> list[Tensor]:
-        return [judge(image)[:, :, None, None], 2 * judge(image)]
+        return [discriminator(image)[:, :, None, None], 2 * discriminator(image)]
 
     result = r1_penalty(scales, torch.rand(2, 3, 4, 4).double(), weight=2, interval=1)
-    torch.testing.assert_close(result, 9 * judge.weight.square().sum())
+    torch.testing.assert_close(result, 9 * discriminator.weight.square().sum())
 
 
 def test_a_penalty_at_every_sixteenth_step_has_sixteen_times_the_weight() -> None:
-    judge, real = Linear(3, 4, 4), torch.rand(2, 3, 4, 4).double()
-    every = sum(r1_penalty(judge, real, interval=1).item() for _ in range(16))
-    assert r1_penalty(judge, real, interval=16).item() == pytest.approx(every)
+    discriminator, real = Linear(3, 4, 4), torch.rand(2, 3, 4, 4).double()
+    every = sum(r1_penalty(discriminator, real, interval=1).item() for _ in range(16))
+    assert r1_penalty(discriminator, real, interval=16).item() == pytest.approx(every)
     assert lazy_weight(2.0, interval=4) == 8.0
     with pytest.raises(ValueError, match="interval"):
         lazy_weight(1.0, interval=0)
@@ -83,29 +83,29 @@ def tiny_discriminator() -> StyleGAN2Discriminator:
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_autocast_does_not_round_the_penalty(dtype: torch.dtype) -> None:
-    judge, real = tiny_discriminator(), torch.rand(2, 3, 16, 16)
-    plain = r1_penalty(judge, real)
+    discriminator, real = tiny_discriminator(), torch.rand(2, 3, 16, 16)
+    plain = r1_penalty(discriminator, real)
     with torch.autocast("cpu", dtype):
-        result = r1_penalty(judge, real)
+        result = r1_penalty(discriminator, real)
     assert result.dtype is torch.float32
     assert result.item() == plain.item() > 0
     result.backward()
     assert all(
         each.grad is not None and bool(torch.isfinite(each.grad).all())
-        for name, each in judge.named_parameters()
+        for name, each in discriminator.named_parameters()
         if not name.endswith("final_linear.1.bias")  # a constant has no slope
     )
 
 
 def test_a_step_down_the_penalty_flattens_the_discriminator() -> None:
-    judge, real = tiny_discriminator(), torch.rand(4, 3, 16, 16)
-    before = r1_penalty(judge, real, interval=1)
+    discriminator, real = tiny_discriminator(), torch.rand(4, 3, 16, 16)
+    before = r1_penalty(discriminator, real, interval=1)
     before.backward()
     with torch.no_grad():
-        for parameter in judge.parameters():
+        for parameter in discriminator.parameters():
             if parameter.grad is not None:
                 parameter -= 1e-3 * parameter.grad
-    assert r1_penalty(judge, real, interval=1).item() < before.item()
+    assert r1_penalty(discriminator, real, interval=1).item() < before.item()
 
 
 def test_a_penalty_of_weight_zero_is_not_computed() -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 from vidrestore.errors import MediaError
 from vidrestore.media.file_kinds import IMAGE_SUFFIXES, SourceKind, kind_of_output
 from vidrestore.media.input.video_info import VideoInfo
-from vidrestore.media.output.advice import open_muxer
 from vidrestore.media.output.containers import container_of
 from vidrestore.media.output.encoder_table import EncoderSettings
+from vidrestore.media.output.open_muxer import open_muxer
 from vidrestore.media.output.outputs import (
     ImageOutput,
     ImageSegmentFactory,

@@ -9,9 +9,9 @@ from support.video_copies import copy_video
 
 from vidrestore.errors import UnsupportedStreamError
 from vidrestore.media import open_source
-from vidrestore.media.output.advice import open_muxer
 from vidrestore.media.output.containers import CONTAINERS
 from vidrestore.media.output.encoder_table import EncoderSettings
+from vidrestore.media.output.open_muxer import open_muxer
 from vidrestore.settings import CodecName
 
 CODECS: tuple[CodecName, ...] = ("h264", "ffv1", "prores", "dnxhr", "av1")
@@ -64,10 +64,10 @@ def test_the_advice_in_every_refusal_works_when_followed(tmp_path: Path) -> None
                 except UnsupportedStreamError as refusal:
                     refusals += 1
                     for way in str(refusal).rpartition("; use ")[2].split(" or "):
-                        words = iter(way.split())
+                        arguments = iter(way.split())
                         named: dict[str, str] = {}
-                        for word in words:
-                            named[word] = "" if word == "--drop-unsupported" else next(words)
+                        for word in arguments:
+                            named[word] = "" if word == "--drop-unsupported" else next(arguments)
                         assert named, way
                         open_for(
                             film,
