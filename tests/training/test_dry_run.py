@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from support.runs import small_config, stylegan2, write_faces
+from support.runs import psfrgan, small_config, stylegan2, with_clips, write_faces
 
 from vidrestore.errors import ConfigError
 from vidrestore.training.dry_run import DryRun, dry_run
@@ -36,6 +36,14 @@ def test_penalties_that_differentiate_twice_are_counted(tmp_path: Path) -> None:
         task = stylegan2(root) | {"path_weight": path_weight}
         flops.append(dry_run(small_config("stylegan2", root, stylegan2=task)).step_flops)
     assert flops[1] > 1.05 * flops[0] > 0
+
+
+def test_frames_of_the_temporal_loss_are_counted(tmp_path: Path) -> None:
+    root, flops = write_faces(tmp_path), list[int]()
+    for system in (psfrgan, with_clips(psfrgan)):
+        config = small_config("psfrgan", root, psfrgan=system(root))
+        flops.append(dry_run(config, device="cpu").step_flops)
+    assert flops[1] > 1.2 * flops[0] > 0
 
 
 def test_costs_are_formatted_as_text() -> None:

@@ -34,4 +34,5 @@ def test_the_command_prints_weights_sources_and_differences(
     assert lines["identity"].split()[1] == "10"
     assert "train_gfpgan_v1.yml: identity_weight" in lines["identity"]
     assert lines["style"].endswith("perceptual_opt.style_weight; published: 50")
+    assert lines["temporal"].split()[1:4] == ["0", "Lai", "et"]
     assert list(tmp_path.iterdir()) == [], "nothing was trained"
