@@ -137,6 +137,23 @@ def test_upright_texture_is_no_scratch() -> None:
     assert all(np.array_equal(*pair) for pair in zip(lumas(clean), lumas(repaired), strict=True))
 
 
+def test_a_line_of_color_is_no_scratch_where_luma_has_none() -> None:
+    """As the blurred color beside an edge; the line in luma is too faint to be removed."""
+    clean: list[TrackedFrame] = []
+    for tracked in film(undamaged):
+        luma, cb, cr = (np.full_like(plane, 128) for plane in tracked.frame.planes)
+        luma[:, 100] += 2
+        cb[:, 49:51] += 12
+        clean.append(replace(tracked, frame=tracked.frame.with_planes((luma, cb, cr))))
+
+    repaired = [*repair_frames(clean, ("scratches",))]
+
+    for before, after in zip(clean, repaired, strict=True):
+        assert after.frame.repair is not None, "the line is found"
+        for plane, same in zip(before.frame.planes, after.frame.planes, strict=True):
+            assert np.array_equal(plane, same)
+
+
 def test_an_undamaged_film_is_left_alone() -> None:
     _, changed = shares(ALL)
 

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from vidrestore.optical_flow import sample_at
-from vidrestore.repair.samples import with_repair
+from vidrestore.repair.samples import Mask, with_repair
 from vidrestore.types import Box, FloatArray, Frame, Plane
 
 
@@ -35,6 +35,8 @@ def smooth_rows(rows: FloatArray, kernel: FloatArray) -> FloatArray:
 
 _BOX_ROWS = 16
 """Rows of a recorded box."""
+_NEAR_ROWS = 33
+"""Rows around one with a scratch in luma in which chroma may have it, too."""
 _ALONG_KERNEL = gaussian_weights(33, 6.0)
 """Weights of rows above and below when a line's profile is measured."""
 _POSITION_KERNEL = gaussian_weights(61, 10.0)
@@ -71,23 +73,29 @@ def remove_lines(frame: Frame, scratches: Sequence[Scratch]) -> Frame:
     height, width = frame.coded_hw
     boxes: list[Box] = []
     for scratch in scratches:
+        is_scratched = np.ones(height, dtype=np.bool_)
         for index in range(pixel_format.plane_count - int(pixel_format.has_alpha)):
             plane = planes[index]
             rows_ratio, columns_ratio = height / plane.shape[0], width / plane.shape[1]
             rows = np.arange(plane.shape[0], dtype=np.float64) * rows_ratio
             rows = np.minimum(rows.astype(np.intp), height - 1)
             x = ((scratch.x[rows] + 0.5) / columns_ratio - 0.5).astype(np.float32)
-            _subtract(
-                plane, x, max(2, round(scratch.half_px / columns_ratio)), pixel_format.max_value
-            )
+            half_px = max(2, round(scratch.half_px / columns_ratio))
+            changed = _subtract(plane, x, half_px, pixel_format.max_value, is_scratched[rows])
+            if pixel_format.model == "yuv" and index == 0:
+                # A line of color without a scratch in luma belongs to the film.
+                near = cv2.dilate(changed.astype(np.uint8)[:, None], np.ones((_NEAR_ROWS, 1)))
+                is_scratched = near[:, 0] > 0
         boxes += _boxes(scratch, width)
     return with_repair(
         frame, planes, scratches_xyxy=tuple(sorted(boxes, key=lambda box: box[1::-1]))
     )
 
 
-def _subtract(plane: Plane, x: FloatArray, half_px: int, max_value: int) -> None:
-    """Subtract a line from a plane, in place.
+def _subtract(
+    plane: Plane, x: FloatArray, half_px: int, max_value: int, is_scratched: Mask
+) -> Mask:
+    """Subtract a line from rows of a plane, in place; return the rows that changed, ``(H,)``.
 
     The line has the same profile from top to bottom. Its strength changes from row to row, and is
     fitted together with the brightness to both sides.
@@ -119,11 +127,12 @@ def _subtract(plane: Plane, x: FloatArray, half_px: int, max_value: int) -> None
     change[sign * excess < _MIN_EXCESS_RATIO * np.abs(change)] = 0
     flat, textured = (limit * max_value / 255 for limit in _MIN_LEVELS)
     min_change = np.clip(flat + _MIN_LEVELS_PER_TEXTURE * texture, None, textured)
-    change[np.abs(change) < min_change[:, None]] = 0
+    change[(np.abs(change) < min_change[:, None]) | ~is_scratched[:, None]] = 0
     inside = (columns >= 0) & (columns < plane.shape[1])
     rows = np.broadcast_to(np.arange(len(plane))[:, None], columns.shape)[inside]
     values = np.clip(values - change, 0, max_value)
     plane[rows, columns[inside]] = values[inside].astype(plane.dtype)
+    return np.asarray(((change != 0) & inside).any(axis=1), dtype=np.bool_)
 
 
 def _strip(levels: FloatArray, x: FloatArray, half_px: int) -> FloatArray:
