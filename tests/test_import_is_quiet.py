@@ -114,7 +114,7 @@ print(sorted({"torch", "numpy", "cv2", "av", "OpenImageIO", "scipy", "rich"} & s
     assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
-@pytest.mark.parametrize("package", ["jobs", "media", "pipeline"])
+@pytest.mark.parametrize("package", ["media", "pipeline"])
 def test_every_exported_name_exists(package: str) -> None:
     module = importlib.import_module(f"vidrestore.{package}")
 

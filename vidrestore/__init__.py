@@ -31,7 +31,8 @@ if TYPE_CHECKING:
         WeightsError,
         WorkerError,
     )
-    from vidrestore.jobs import OutputFrame, Video, open, restore_video
+    from vidrestore.jobs.run import restore_video
+    from vidrestore.jobs.video import OutputFrame, Video, open
     from vidrestore.media.input.video_info import VideoInfo, probe
     from vidrestore.pipeline import RestoreReport
     from vidrestore.progress import Progress, ProgressCallback
@@ -73,16 +74,16 @@ __getattr__, __dir__ = lazy_exports(
     __name__,
     {
         "JobSettings": "settings",
-        "OutputFrame": "jobs",
+        "OutputFrame": "jobs.video",
         "Progress": "progress",
         "ProgressCallback": "progress",
         "RestoreReport": "pipeline",
         "RestoreSettings": "settings",
-        "Video": "jobs",
+        "Video": "jobs.video",
         "VideoInfo": "media.input.video_info",
-        "open": "jobs",
+        "open": "jobs.video",
         "probe": "media.input.video_info",
-        "restore_video": "jobs",
+        "restore_video": "jobs.run",
         **dict.fromkeys(_ERRORS, "errors"),
     },
 )

@@ -10,7 +10,8 @@ from support.clips import Clip, make_clip
 from vidrestore.cli import main
 from vidrestore.cli.display.batch_progress import BarBatch, LogBatch
 from vidrestore.cli.exit_codes import ExitCode
-from vidrestore.jobs import BatchProgress, BatchVideo
+from vidrestore.jobs.batch import BatchProgress
+from vidrestore.jobs.batch_videos import BatchVideo
 from vidrestore.progress import Progress
 
 FILM = BatchVideo(source=Path("in/reel.mkv"), output=Path("out/reel.mkv"))

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from vidrestore import JobSettings, RestoreSettings, __version__, jobs
+from vidrestore import JobSettings, RestoreSettings, __version__
 from vidrestore.cli import main
 from vidrestore.cli.exit_codes import ExitCode
 from vidrestore.errors import MediaError, WeightsError
+from vidrestore.jobs import run
 from vidrestore.pipeline.loading.load_models import DownloadCallback
 from vidrestore.pipeline.report import RestoreReport, ShotRecord, TrackRecord
 from vidrestore.progress import Progress, ProgressCallback
@@ -70,7 +71,7 @@ def fake(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFacto
         (folder / name).write_bytes(b"found, but not read: the pipeline is a fake")
     monkeypatch.chdir(folder)
     pipeline = FakePipeline()
-    monkeypatch.setattr(jobs, "restore_video", pipeline)
+    monkeypatch.setattr(run, "restore_video", pipeline)
     return pipeline
 
 
@@ -403,11 +404,13 @@ def restore_video(source, output, *, settings, job, on_progress, on_download):
         time.sleep(0.5)
         beside.unlink()
 
-jobs = ModuleType("vidrestore.jobs")
-jobs.restore_video = restore_video
-jobs.count_finished_segments = lambda output: 0
-jobs.job_folder_path = Path
-sys.modules["vidrestore.jobs"] = jobs
+run = ModuleType("vidrestore.jobs.run")
+run.restore_video = restore_video
+sys.modules["vidrestore.jobs.run"] = run
+job_folder = ModuleType("vidrestore.jobs.store.job_folder")
+job_folder.count_finished_segments = lambda output: 0
+job_folder.job_folder_path = Path
+sys.modules["vidrestore.jobs.store.job_folder"] = job_folder
 if sys.argv[2] == "ignored":
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 else:

@@ -15,7 +15,7 @@ _TESTS = Path(__file__).parents[1]
 _FULL_DISK = """
 import resource, sys
 from vidrestore.cli import main
-import vidrestore.jobs
+import vidrestore.jobs.run
 resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))
 sys.exit(main(sys.argv[1:]))
 """

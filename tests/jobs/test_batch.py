@@ -13,7 +13,9 @@ from support.local_cluster import LocalCluster, open_local_engine
 
 from vidrestore import JobSettings, RestoreSettings, restore_video
 from vidrestore.errors import ConfigError, MediaError
-from vidrestore.jobs import BatchProgress, BatchVideo, Sidecars, batch, batch_films, restore_batch
+from vidrestore.jobs import batch
+from vidrestore.jobs.batch import BatchProgress, restore_batch
+from vidrestore.jobs.batch_videos import BatchVideo, Sidecars, batch_films
 from vidrestore.jobs.distributed.engine import DistributedEngine
 from vidrestore.jobs.store.job_folder import job_folder_path
 from vidrestore.pipeline import setup as prepared

@@ -23,7 +23,7 @@ from support.fields import (
 
 from vidrestore import JobSettings, RestoreReport, RestoreSettings
 from vidrestore.errors import ConfigError, MediaError
-from vidrestore.jobs import restore_video
+from vidrestore.jobs.run import restore_video
 from vidrestore.media import open_source, probe
 from vidrestore.record import RecordReader
 from vidrestore.settings import Deinterlace

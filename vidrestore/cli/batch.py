@@ -13,7 +13,7 @@ from vidrestore.settings import JobSettings, RestoreSettings, option, required
 from vidrestore.text import clock_text
 
 if TYPE_CHECKING:
-    from vidrestore.jobs import FilmResult
+    from vidrestore.jobs.batch import FilmResult
 
 _COLUMNS = ("film", "frames", "faces", "segments", "time", "result")
 EXCLUDED = ("only_tracks", "track_strengths", "resume")
@@ -93,7 +93,7 @@ def run(argv: Sequence[str]) -> ExitCode:
         print_project_file(arguments)
     settings, job = arguments.restore_settings(), arguments.job
     # Imported late: --help needs none of it.
-    from vidrestore.jobs import Sidecars, batch_films
+    from vidrestore.jobs.batch_videos import Sidecars, batch_films
 
     sidecars = Sidecars(
         suffix=command.ending,
@@ -115,7 +115,7 @@ def run(argv: Sequence[str]) -> ExitCode:
     # Imported only when there are films: the display needs rich, and restoring needs torch.
     from vidrestore.cli.display.batch_progress import batch_display
     from vidrestore.cli.display.progress_bars import warnings_on_stderr
-    from vidrestore.jobs import restore_batch
+    from vidrestore.jobs.batch import restore_batch
 
     with (
         warnings_on_stderr(quiet=command.quiet),

@@ -130,7 +130,7 @@ def _restore(command: RestoreCommand, settings: RestoreSettings, job: JobSetting
     # Imported late: the display needs rich and restoring needs torch, but --help needs neither.
     from vidrestore.cli.display.progress_bars import print_line, restore_display, warnings_on_stderr
     from vidrestore.cli.display.summary import summary_lines
-    from vidrestore.jobs import restore_video
+    from vidrestore.jobs.run import restore_video
 
     with warnings_on_stderr(quiet=command.quiet):
         try:
@@ -168,7 +168,7 @@ def _with_progress_file(command: RestoreCommand, display: "Display") -> "Display
 def _dry_run(command: RestoreCommand, settings: RestoreSettings, job: JobSettings) -> ExitCode:
     from vidrestore.cli.display.progress_bars import print_line, restore_display, warnings_on_stderr
     from vidrestore.cli.display.summary import dry_run_lines
-    from vidrestore.jobs import dry_run
+    from vidrestore.jobs.estimate import dry_run
 
     with warnings_on_stderr(quiet=command.quiet):
         with restore_display(quiet=command.quiet) as display:
@@ -186,7 +186,7 @@ def _dry_run(command: RestoreCommand, settings: RestoreSettings, job: JobSetting
 
 def _print_finished_segments(output: Path) -> None:
     from vidrestore.cli.display.progress_bars import print_line
-    from vidrestore.jobs import count_finished_segments, job_folder_path
+    from vidrestore.jobs.store.job_folder import count_finished_segments, job_folder_path
 
     target = Path(realpath(output))
     count = count_finished_segments(target)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from vidrestore.cli.display.summary import dry_run_lines
-from vidrestore.jobs import Estimate
+from vidrestore.jobs.estimate import Estimate
 
 TOLD = Estimate(
     frames=90_000,

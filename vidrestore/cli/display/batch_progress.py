@@ -15,7 +15,7 @@ from vidrestore.cli.display.progress_bars import (
     print_line,
     progress_parts,
 )
-from vidrestore.jobs import BatchProgress
+from vidrestore.jobs.batch import BatchProgress
 
 
 class BatchDisplay(Protocol):

@@ -8,7 +8,7 @@ from vidrestore.storage.standard_streams import is_standard_stream
 from vidrestore.text import clock_text, count_text
 
 if TYPE_CHECKING:
-    from vidrestore.jobs import Estimate
+    from vidrestore.jobs.estimate import Estimate
     from vidrestore.pipeline import RestoreReport
 
 
