@@ -252,6 +252,8 @@ def prove(path: Path, arguments: argparse.Namespace) -> None:
     )
     trained = TrainedRun(config, checkpoint)
     write_sheet(trained.columns(faces), Path(f"{target}.jpg"))
+    if arguments.only_train:
+        return
     identity = load_identity_network(arguments.identity)
     rows = [{"run": "before", **trained.measures(faces, identity)}]
     steps = config.steps + arguments.term_steps
@@ -277,6 +279,7 @@ def main() -> None:
     parser.add_argument("configs", type=Path, nargs="+")
     parser.add_argument("--runs", type=Path, default=Path("runs/proof"))
     parser.add_argument("--term-steps", type=int, default=40)
+    parser.add_argument("--only-train", action="store_true", help="switch no term off")
     parser.add_argument("--data", type=Path, help="folder of the held-out one; the config's root")
     parser.add_argument("--held-out", default="canada", help="folder of faces that none trains on")
     parser.add_argument("--count", type=int, default=16, help="held-out faces")
