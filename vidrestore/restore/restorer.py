@@ -60,7 +60,7 @@ class Restorer:
 
     @property
     def takes_small_crops(self) -> bool:
-        """Whether crops of ``SMALL_CROP_SIZE_PX`` have weights of their own."""
+        """Whether crops of ``SMALL_CROP_SIZE_PX`` have separate weights."""
         return self._small_network is not None
 
     @property
