@@ -206,8 +206,11 @@ class Run:
             "seconds": self.seconds,
         }
         save_checkpoint(folder / "state.pt", state)
+        fidelity, detail = self.average
+        # Eight bits of the mantissa are what bf16 uses; the others would not compress.
+        rounded = {name: value.to(torch.bfloat16) for name, value in fidelity.items()}
         write_lite_weights(
-            dict(zip(("fidelity", "detail"), self.average, strict=True)),
+            {"fidelity": rounded, "detail": detail},
             folder / "lite_small.safetensors",
             default_detail=0.95,
             steps=self.step,

@@ -33,23 +33,23 @@ def sides_of(track: int, sizes_px: list[dict[int, float]]) -> list[int]:
     ]
 
 
-@pytest.mark.parametrize(("size_px", "side_px"), [(40, 256), (255, 256), (257, 512), (900, 512)])
-def test_a_crop_is_small_if_it_holds_all_pixels_of_the_face(size_px: float, side_px: int) -> None:
+@pytest.mark.parametrize(("size_px", "side_px"), [(40, 256), (383, 256), (385, 512), (900, 512)])
+def test_a_crop_is_small_if_the_face_is(size_px: float, side_px: int) -> None:
     assert sides_of(1, [{1: size_px}]) == [side_px]
 
 
-def test_a_face_about_as_large_as_a_small_crop_keeps_its_size() -> None:
-    assert sides_of(1, [{1: size} for size in (250, 260, 250, 265)]) == [256] * 4
-    assert sides_of(1, [{1: size} for size in (260, 250, 260, 230)]) == [512] * 4
+def test_a_face_about_as_large_as_the_limit_keeps_the_size_of_its_crop() -> None:
+    assert sides_of(1, [{1: size} for size in (380, 390, 380, 400)]) == [256] * 4
+    assert sides_of(1, [{1: size} for size in (390, 380, 390, 340)]) == [512] * 4
 
 
 def test_a_face_that_comes_closer_changes_over_once_and_back() -> None:
-    sizes = [*np.linspace(200, 300, 10), *np.linspace(300, 200, 10)]
+    sizes = [*np.linspace(300, 450, 10), *np.linspace(450, 300, 10)]
     sides = sides_of(1, [{1: float(size)} for size in sizes])
     assert [int(step) for step in np.diff(sides) if step] == [256, -256]
 
 
 def test_tracks_are_independent_and_a_new_one_starts_anew() -> None:
-    frames = [{1: 240.0, 2: 400.0}, {1: 260.0, 2: 250.0}, {2: 250.0}, {1: 260.0, 2: 250.0}]
+    frames = [{1: 360.0, 2: 600.0}, {1: 390.0, 2: 380.0}, {2: 380.0}, {1: 390.0, 2: 380.0}]
     assert sides_of(1, frames) == [256, 256, 512]
     assert sides_of(2, frames) == [512] * 4

@@ -8,7 +8,8 @@ from support.frames import FORMATS, GBRA16, GRAY, YUV420, YUV420P10, YUV444, ran
 from support.restoring import face_at, restored_face
 
 from vidrestore.errors import ConfigError
-from vidrestore.paste.composite import face_mask, paste_faces
+from vidrestore.paste.composite import paste_faces
+from vidrestore.paste.face_mask import face_mask
 from vidrestore.paste.settings import MaskShape, PasteConfig
 from vidrestore.types import ColorTags, DisplayGeometry, Frame, PixelFormat, RestoredFace
 

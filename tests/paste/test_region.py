@@ -9,7 +9,8 @@ from support.frames import YUV444, random_frame
 from support.restoring import face_at, restored_face
 
 from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
-from vidrestore.paste.composite import FaceMask, face_mask, paste_faces
+from vidrestore.paste.composite import paste_faces
+from vidrestore.paste.face_mask import FaceMask, face_mask
 from vidrestore.paste.masks import (
     cells_to_crop,
     combine_masks,

@@ -1,4 +1,4 @@
-"""Stage: chooses the size of every face's crop by the pixels that the film has of it."""
+"""Stage: chooses the size of every face's crop by the size of the face in the film."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -7,15 +7,18 @@ from vidrestore.affine import scale_of
 from vidrestore.faces.template import similarity_to_template
 from vidrestore.types import CROP_SIZE_PX, SMALL_CROP_SIZE_PX, TrackedFace, TrackedFrame
 
+_SMALL_PX = 1.5 * SMALL_CROP_SIZE_PX
+"""Side of the area under a crop, in display pixels, up to which a small one is used: that of a
+face of about 200 px. Faces with more detail than a small crop holds are left alone as good."""
 _BECOMES_LARGE, _BECOMES_SMALL = 1.05, 0.85
-"""Ratios of a face's pixels to those of a small crop at which its track changes over."""
+"""Ratios to that at which a track changes over."""
 
 
 def choose_crop_sides(frames: Iterable[TrackedFrame]) -> Iterator[TrackedFrame]:
     """Yield every frame in order, with ``crop_side_px`` of its faces.
 
-    A small crop costs a quarter of the time. It has hysteresis: a track whose face is about as
-    large as a small crop does not change over from frame to frame.
+    A small crop costs a quarter of the time. The choice has hysteresis: a track whose face is about
+    as large as the limit does not change over from frame to frame.
 
     Args:
         frames: In presentation order, from the start of a shot.
@@ -30,14 +33,9 @@ def choose_crop_sides(frames: Iterable[TrackedFrame]) -> Iterator[TrackedFrame]:
 
 
 def _side_px(face: TrackedFace, previous_px: int | None) -> int:
-    limit_px = SMALL_CROP_SIZE_PX * (
-        1.0
-        if previous_px is None
-        else _BECOMES_LARGE
-        if previous_px == SMALL_CROP_SIZE_PX
-        else _BECOMES_SMALL
-    )
-    return SMALL_CROP_SIZE_PX if _covered_px(face) <= limit_px else CROP_SIZE_PX
+    ratios = {None: 1.0, SMALL_CROP_SIZE_PX: _BECOMES_LARGE, CROP_SIZE_PX: _BECOMES_SMALL}
+    is_small = _covered_px(face) <= _SMALL_PX * ratios[previous_px]
+    return SMALL_CROP_SIZE_PX if is_small else CROP_SIZE_PX
 
 
 def _covered_px(face: TrackedFace) -> float:

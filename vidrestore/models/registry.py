@@ -39,6 +39,7 @@ RESTORERS: Mapping[str, RestorerSpec] = MappingProxyType(
             crop_size_px=CROP_SIZE_PX,
             license="Apache-2.0",
             packaged_file="lite.safetensors",
+            packaged_small_file="lite_small.safetensors",
         ),
         "realesrgan": RestorerSpec(
             build=RealEsrganFaces,

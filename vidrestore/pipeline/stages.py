@@ -1,6 +1,6 @@
 """The stages of a restoration, connected: frames in, finished frames out, in order."""
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -18,10 +18,11 @@ from vidrestore.faces.tracking.landmark_smoothing import smooth_tracks
 from vidrestore.faces.tracking.shot_detection import THUMBNAIL_SIDE_PX
 from vidrestore.faces.tracking.tracker import TrackingStart, track_faces
 from vidrestore.media.color.preview import preview_rgb
-from vidrestore.paste.composite import face_luma, paste_faces
+from vidrestore.paste.composite import paste_faces
 from vidrestore.paste.settings import PasteConfig
 from vidrestore.pipeline.background.upscale_frames import Background
 from vidrestore.pipeline.field_stages import FieldMode
+from vidrestore.pipeline.finished_faces import finished_faces
 from vidrestore.prefetch import prefetched
 from vidrestore.repair.stage import repair_context_frames, repair_frames
 from vidrestore.restore.batching import restore_frames
@@ -40,10 +41,7 @@ from vidrestore.types import (
     CROP_SIZE_PX,
     AlignedFace,
     AlignedFrame,
-    Assessment,
-    Box,
     DisplayGeometry,
-    FinishedFace,
     FinishedFrame,
     Frame,
     RestoredCrops,
@@ -269,8 +267,10 @@ class Stages:
                 skipped_faces=upscaled.skipped_faces,
             )
             tracks = [face.aligned.face.track_id for face in upscaled.faces]
-            faces = self._finished_faces(
-                restored, dict(zip(tracks, pasted.masks_xyxy, strict=True))
+            faces = finished_faces(
+                restored,
+                masks_xyxy=dict(zip(tracks, pasted.masks_xyxy, strict=True)),
+                strength_of=self.settings.strength_of,
             )
         return FinishedFrame(
             frame=pasted.frame,
@@ -280,31 +280,3 @@ class Stages:
             repair=restored.frame.repair,
             is_monochrome=restored.is_monochrome,
         )
-
-    def _finished_faces(
-        self, restored: RestoredFrame, masks_xyxy: Mapping[int, Box | None]
-    ) -> tuple[FinishedFace, ...]:
-        """Return the result of every face, in order of track number."""
-        finished = [
-            FinishedFace(
-                face=face,
-                assessment=Assessment(strength=0.0, reason=face.skip_reason),
-                mask_xyxy=None,
-            )
-            for face in restored.skipped_faces
-        ]
-        for face in restored.faces:
-            before = face_luma(face.aligned.crop_chw)
-            change = face_luma(face.restored_chw) - before
-            track = face.aligned.face.track_id
-            strength = self.settings.strength_of(track) * face.assessment.strength
-            finished.append(
-                FinishedFace(
-                    face=face.aligned.face,
-                    assessment=face.assessment,
-                    mask_xyxy=masks_xyxy.get(track),
-                    luma_before=before,
-                    luma_after=before + strength * change,
-                )
-            )
-        return tuple(sorted(finished, key=lambda result: result.face.track_id))

@@ -10,7 +10,7 @@ from vidrestore.types.frame import Frame
 CROP_SIZE_PX = 512
 """Side of the space of crops, to which landmarks are aligned, and of crops at full resolution."""
 SMALL_CROP_SIZE_PX = 256
-"""Side of the crop of a face that has no more pixels than this in the film."""
+"""Side of the crop of a face that is small in the film."""
 
 
 def _check_landmarks(landmarks_xy: FloatArray) -> None:
@@ -67,7 +67,7 @@ class TrackedFace:
     source_quality: float = 0.0
     """Mean quality along the track so far, 0 to 1; see ``rate_source_quality``."""
     crop_side_px: int = CROP_SIZE_PX
-    """Side of a crop that holds all pixels of the face; see ``choose_crop_sides``."""
+    """Side of the crop that suits the size of the face; see ``choose_crop_sides``."""
 
     def __post_init__(self) -> None:
         _check_landmarks(self.landmarks_xy)
