@@ -5,7 +5,9 @@
 The wheel installs it as ``share/man/man1/vidrestore.1``. A test fails if it is out of date.
 """
 
+import argparse
 import re
+import sys
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -114,5 +116,15 @@ def _text(text: str) -> str:
     return rf"\&{escaped}" if escaped.startswith(".") else escaped
 
 
+def main() -> int:
+    """Write the page, or check that it is up to date."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if it is old")
+    if not parser.parse_args().check:
+        PAGE.write_text(man_page(), encoding="ascii")
+        return 0
+    return 0 if PAGE.read_text(encoding="ascii") == man_page() else 1
+
+
 if __name__ == "__main__":
-    PAGE.write_text(man_page(), encoding="ascii")
+    sys.exit(main())
