@@ -103,6 +103,7 @@ def evaluate(arguments: argparse.Namespace) -> tuple[dict[str, Any], EvaluationR
         identity=arguments.identity,
         lpips=arguments.lpips,
         lpips_vgg=arguments.lpips_vgg,
+        st_lpips=arguments.st_lpips,
         features=arguments.features,
         fid=arguments.fid,
         niqe=arguments.niqe,
@@ -217,6 +218,9 @@ def main() -> None:
     parser.add_argument("--identity", type=Path, help="checkpoint of ArcFace or MobileFaceNet")
     parser.add_argument("--lpips", type=Path, nargs=2, metavar=("ALEXNET", "HEADS"))
     parser.add_argument("--lpips-vgg", type=Path, nargs=2, metavar=("VGG16", "HEADS"))
+    parser.add_argument(
+        "--st-lpips", action="store_true", help="shift-tolerant LPIPS; needs stlpips-pytorch"
+    )
     parser.add_argument(
         "--niqe", type=Path, metavar="FILE", help="modelparameters.mat or niqe_pris_params.npz"
     )

@@ -1,6 +1,8 @@
 """LPIPS and FID as functions of whatever network there is."""
 
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import alexnet, vgg16
 
-from vidrestore.errors import WeightsError
+from vidrestore.errors import ConfigError, WeightsError
 from vidrestore.metrics.fid import (
     FeatureStatistics,
     InceptionEmbedding,
@@ -24,6 +26,7 @@ from vidrestore.metrics.lpips import (
     Lpips,
     TappedFeatures,
     alexnet_lpips,
+    shift_tolerant_lpips,
     vgg16_lpips,
 )
 
@@ -172,6 +175,41 @@ def test_vgg_is_compared_after_the_last_activation_of_each_stage() -> None:
     assert float(metric.distance(picture, 1 - picture)) > 0
     with pytest.raises(WeightsError, match=r"VGG-16 \(v0.1/vgg.pth\)"):
         vgg16_lpips(without_classifier, {**heads, "lin0.model.1.weight": torch.rand(1, 9, 1, 1)})
+
+
+def test_shift_tolerant_lpips_is_given_images_in_the_range_of_its_package(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings: dict[str, object] = {}
+
+    def build(**given: object) -> nn.Module:
+        settings.update(given)
+        return MeanDifference()
+
+    package = ModuleType("stlpips_pytorch.stlpips")
+    monkeypatch.setattr(package, "LPIPS", build, raising=False)
+    monkeypatch.setitem(sys.modules, "stlpips_pytorch", ModuleType("stlpips_pytorch"))
+    monkeypatch.setitem(sys.modules, "stlpips_pytorch.stlpips", package)
+    metric = shift_tolerant_lpips()
+    assert settings["variant"] == "shift_tolerant"
+    assert metric.name == "st_lpips"
+    black, white = torch.zeros(2, 3, 8, 8), torch.ones(2, 3, 8, 8)
+    assert metric.distance(black, white).tolist() == [2.0, 2.0]
+
+
+def test_without_its_package_shift_tolerant_lpips_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "stlpips_pytorch", None)
+    with pytest.raises(ConfigError, match="pip install stlpips-pytorch"):
+        shift_tolerant_lpips()
+
+
+class MeanDifference(nn.Module):
+    """Returns distances in the shape of the package."""
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        return (second - first).mean(dim=(1, 2, 3), keepdim=True)
 
 
 class Block(nn.Module):

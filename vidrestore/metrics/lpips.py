@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torchvision.models import alexnet, vgg16
 
-from vidrestore.errors import WeightsError
+from vidrestore.errors import ConfigError, WeightsError
 
 _ALEXNET_TAPS = (1, 4, 7, 9, 11)
 """Layers of torchvision's AlexNet whose outputs are compared: its five ReLUs."""
@@ -23,6 +24,19 @@ class FeaturePyramid(Protocol):
 
     def __call__(self, image_NCHW: Tensor) -> Sequence[Tensor]:
         """Return ``(N, C, H, W)`` features of RGB in [0, 1], shallow to deep."""
+        ...
+
+
+class ImageDistance(Protocol):
+    """A distance between two images."""
+
+    @property
+    def name(self) -> str:
+        """Name of the metric."""
+        ...
+
+    def distance(self, first_NCHW: Tensor, second_NCHW: Tensor) -> Tensor:
+        """Return the distance of each pair of RGB in [0, 1], ``(N,)``; 0 for equal images."""
         ...
 
 
@@ -52,6 +66,38 @@ class Lpips:
             weighted = square_NCHW * weight_C[:, None, None]
             total = total + weighted.sum(dim=1).mean(dim=(1, 2))
         return total
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ShiftTolerantLpips:
+    """LPIPS that tolerates shifts by a pixel (Ghildyal and Liu 2022, "Shift-tolerant LPIPS").
+
+    Its package holds the weights of network and heads, so it needs no file.
+    """
+
+    network: Callable[[Tensor, Tensor], Tensor]
+    """Two batches of RGB in [-1, 1] to a distance for each pair."""
+    name: str = "st_lpips"
+
+    @torch.inference_mode()
+    def distance(self, first_NCHW: Tensor, second_NCHW: Tensor) -> Tensor:
+        """Return the distance of each pair of RGB in [0, 1], ``(N,)``; 0 for equal images."""
+        return self.network(first_NCHW * 2 - 1, second_NCHW * 2 - 1).flatten()
+
+
+def shift_tolerant_lpips() -> ShiftTolerantLpips:
+    """Return the metric on the AlexNet of the package ``stlpips-pytorch``.
+
+    Raises:
+        ConfigError: A package is missing.
+    """
+    try:
+        package = import_module("stlpips_pytorch.stlpips")
+    except ImportError as error:
+        raise ConfigError(
+            f"{error.name}: not installed; pip install stlpips-pytorch torchsummary ipython"
+        ) from error
+    return ShiftTolerantLpips(package.LPIPS(net="alex", variant="shift_tolerant", verbose=False))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,6 +10,7 @@ COLUMNS: Mapping[str, tuple[str, int]] = {
     "ms_ssim": ("MS-SSIM ↑", 4),
     "lpips": ("LPIPS (AlexNet) ↓", 4),
     "lpips_vgg": ("LPIPS (VGG) ↓", 4),
+    "st_lpips": ("ST-LPIPS (AlexNet) ↓", 4),
     "mobilenet_distance": ("MobileNet ↓", 4),
     "vgg19_distance": ("VGG-19 ↓", 4),
     "fid": ("FID ↓", 2),

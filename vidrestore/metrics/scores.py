@@ -11,7 +11,7 @@ from torch import Tensor
 from vidrestore.metrics.fid import Embedding
 from vidrestore.metrics.identity import angle_degrees, cosine
 from vidrestore.metrics.landmarks import landmark_distance_px, landmark_jitter_px
-from vidrestore.metrics.lpips import FeatureDistance, Lpips
+from vidrestore.metrics.lpips import FeatureDistance, ImageDistance
 from vidrestore.metrics.niqe import NiqeModel, niqe
 from vidrestore.metrics.psnr_ssim import gradient_magnitude, ms_ssim, psnr_db, ssim
 from vidrestore.metrics.temporal import (
@@ -34,7 +34,7 @@ class MetricNetworks:
     """``(N, 3, S, S)`` crops in [0, 1] to unit embeddings ``(N, D)``."""
     landmarks: Callable[[Tensor], NDArray[np.float64] | None] | None = None
     """A ``(3, S, S)`` crop to its ``(5, 2)`` landmarks, or None if no face is found."""
-    lpips: Sequence[Lpips] = ()
+    lpips: Sequence[ImageDistance] = ()
     features: FeatureDistance | None = None
     fid: Embedding | None = None
     niqe: NiqeModel | None = None

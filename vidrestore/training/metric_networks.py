@@ -14,7 +14,13 @@ from vidrestore.faces.detection.detector import Detector
 from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
 from vidrestore.metrics.fid import inception_embedding, is_published_inception
 from vidrestore.metrics.identity import arcface_embeddings, embeddings
-from vidrestore.metrics.lpips import FeatureDistance, alexnet_lpips, vgg16_lpips
+from vidrestore.metrics.lpips import (
+    FeatureDistance,
+    ImageDistance,
+    alexnet_lpips,
+    shift_tolerant_lpips,
+    vgg16_lpips,
+)
 from vidrestore.metrics.niqe import published_model
 from vidrestore.metrics.scores import MetricNetworks
 from vidrestore.models.recognizers.mobilefacenet import MobileFaceNet
@@ -45,6 +51,8 @@ class MetricFiles:
     """torchvision's AlexNet, and the authors' linear layers."""
     lpips_vgg: Sequence[Path] | None = None
     """torchvision's VGG-16, and the authors' linear layers."""
+    st_lpips: bool = False
+    """Whether to measure shift-tolerant LPIPS, by the package ``stlpips-pytorch``."""
     features: str | None = None
     """``package``, or torchvision's file of MobileNetV2 or VGG-19."""
     fid: Path | None = None
@@ -57,6 +65,7 @@ class MetricFiles:
 
         Raises:
             WeightsError: A file is missing, or of another network.
+            ConfigError: A package is missing.
         """
         left_out = {
             name.replace("features", "mobilenet_distance"): f"no network; give {option}"
@@ -64,11 +73,13 @@ class MetricFiles:
             if getattr(self, name) is None
         }
         names = {"niqe": "the package's model" if self.niqe is None else "published parameters"}
-        lpips = [
+        lpips: list[ImageDistance] = [
             build(*(read_state(path) for path in paths))
             for paths, build in ((self.lpips, alexnet_lpips), (self.lpips_vgg, vgg16_lpips))
             if paths is not None
         ]
+        if self.st_lpips:
+            lpips.append(shift_tolerant_lpips())
         fid = features = None
         if self.fid is not None:
             state = read_state(self.fid)
