@@ -44,7 +44,7 @@ def test_a_face_about_as_large_as_the_limit_keeps_the_size_of_its_crop() -> None
 
 
 def test_a_face_that_comes_closer_changes_over_once_and_back() -> None:
-    sizes = [*np.linspace(300, 450, 10), *np.linspace(450, 300, 10)]
+    sizes = [*np.linspace(250, 500, 10), *np.linspace(500, 250, 10)]
     sides = sides_of(1, [{1: float(size)} for size in sizes])
     assert [int(step) for step in np.diff(sides) if step] == [256, -256]
 

@@ -10,8 +10,9 @@ from vidrestore.types import CROP_SIZE_PX, SMALL_CROP_SIZE_PX, TrackedFace, Trac
 _SMALL_PX = 1.5 * SMALL_CROP_SIZE_PX
 """Side of the area under a crop, in display pixels, up to which a small one is used: that of a
 face of about 200 px. Faces with more detail than a small crop holds are left alone as good."""
-_BECOMES_LARGE, _BECOMES_SMALL = 1.05, 0.85
-"""Ratios to that at which a track changes over."""
+_BECOMES_LARGE, _BECOMES_SMALL = 1.2, 0.7
+"""Ratios to that at which a track changes over. They lie far apart, because the sharpness of a face
+changes by a seventh then, from one frame to the next."""
 
 
 def choose_crop_sides(frames: Iterable[TrackedFrame]) -> Iterator[TrackedFrame]:
