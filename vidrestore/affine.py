@@ -64,15 +64,17 @@ def apply_affine(affine: Affine, landmarks_xy: ArrayLike) -> NDArray[np.float64]
     return points @ affine[:, :2].T + affine[:, 2]
 
 
-def scaling(ratio: float) -> Affine:
+def scaling(ratio_x: float, ratio_y: float | None = None) -> Affine:
     """Return the map to the pixels of the same picture in another size.
 
     Its edges stay in place, so the centers of its pixels shift.
 
     Args:
-        ratio: Of the new side to the old one.
+        ratio_x: Of the new width to the old one.
+        ratio_y: The same of the height; None is ``ratio_x``.
     """
-    return np.array([[ratio, 0.0, (ratio - 1) / 2], [0.0, ratio, (ratio - 1) / 2]])
+    ratio_y = ratio_x if ratio_y is None else ratio_y
+    return np.array([[ratio_x, 0.0, (ratio_x - 1) / 2], [0.0, ratio_y, (ratio_y - 1) / 2]])
 
 
 def scale_of(affine: Affine) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from vidrestore.affine import compose_affines, invert_affine, scale_of
+from vidrestore.affine import compose_affines, invert_affine, scale_of, scaling
 from vidrestore.types import Affine
 
 if TYPE_CHECKING:
@@ -128,8 +128,7 @@ def _shrunk(image_chw: "Tensor", scales_xy: tuple[float, float]) -> "tuple[Tenso
         max(1, round(size * min(1.0, scale)))
         for size, scale in zip((height, width), reversed(scales_xy), strict=True)
     )
-    ratio_x, ratio_y = small_w / width, small_h / height
-    to_small = np.array([[ratio_x, 0.0, (ratio_x - 1) / 2], [0.0, ratio_y, (ratio_y - 1) / 2]])
+    to_small = scaling(small_w / width, small_h / height)
     return average_areas(image_chw, (small_h, small_w)), to_small
 
 

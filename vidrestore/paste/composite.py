@@ -193,10 +193,8 @@ def _smooth_region(cells_chw: Tensor, to_region: Affine, region_hw: tuple[int, i
     step = _SMOOTH_STEP_PX
     if scale_of(to_region) < 2 * step:
         return _region(cells_chw, to_region, region_hw)
-    middle = (step - 1) / 2
-    to_steps = np.array([[1 / step, 0.0, -middle / step], [0.0, 1 / step, -middle / step]])
     height, width = region_hw
     steps_hw = (-(-height // step), -(-width // step))
-    small = _region(cells_chw, compose_affines(to_region, to_steps), steps_hw)
+    small = _region(cells_chw, compose_affines(to_region, scaling(1 / step)), steps_hw)
     large = cv2.resize(small, (steps_hw[1] * step, steps_hw[0] * step))
     return np.ascontiguousarray(large[:height, :width], dtype=np.float32)

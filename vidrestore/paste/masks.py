@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vidrestore.affine import apply_affine, compose_affines
+from vidrestore.affine import apply_affine, compose_affines, scaling
 from vidrestore.types import CROP_SIZE_PX, Affine, FloatArray
 
 # In units of the distance from the middle of the eyes to the middle of the mouth. The ellipse
@@ -200,8 +200,7 @@ def combine_masks(
 
 def cells_to_crop(cells: int) -> Affine:
     """Return the map from cells to crop pixels, with ``cells`` along the side of the crop."""
-    side = CROP_SIZE_PX / cells
-    return np.array([[side, 0.0, (side - 1) / 2], [0.0, side, (side - 1) / 2]])
+    return scaling(CROP_SIZE_PX / cells)
 
 
 def mapped_bounds(

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vidrestore.affine import scaling
 from vidrestore.media.color.matrices import color_matrix, is_full_range
 from vidrestore.media.color.region_rgb import PLANES_OF_CHANNELS, rgb_of_samples
 from vidrestore.media.color.sdr_view import sdr_view
@@ -27,8 +28,7 @@ def preview_rgb(frame: Frame, geometry: DisplayGeometry, max_side_px: int) -> Rg
     if geometry.mirrored:
         rgb = rgb[:, ::-1]
     rgb = np.ascontiguousarray(np.rot90(rgb, k=-geometry.quarter_turns))
-    ratio_x, ratio_y = display_w / view_w, display_h / view_h
-    to_display = np.array([[ratio_x, 0.0, (ratio_x - 1) / 2], [0.0, ratio_y, (ratio_y - 1) / 2]])
+    to_display = scaling(display_w / view_w, display_h / view_h)
     if geometry.rows != "all":
         # A row of a field is half a row above or below the middle of the two rows it fills.
         half_up = -0.5 if geometry.rows == "top" else 0.5

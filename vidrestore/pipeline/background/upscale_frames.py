@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from vidrestore.affine import compose_affines, invert_affine
+from vidrestore.affine import compose_affines, invert_affine, scaling
 from vidrestore.errors import MediaError
 from vidrestore.faces.align import align_face
 from vidrestore.media import VideoInfo
@@ -199,11 +199,9 @@ class Background:
         return None if crop is None else replace(face, aligned=crop)
 
     def _display_to_enlarged(self) -> Affine:
-        scale = float(self.scale)
-        offset = (scale - 1.0) / 2.0
-        coded = np.array([[scale, 0.0, offset], [0.0, scale, offset]])
         to_coded = invert_affine(self._source_geometry.coded_to_display())
-        return compose_affines(compose_affines(to_coded, coded), self.geometry.coded_to_display())
+        to_enlarged = compose_affines(to_coded, scaling(self.scale))
+        return compose_affines(to_enlarged, self.geometry.coded_to_display())
 
 
 def _duration_text(seconds: float) -> str:
