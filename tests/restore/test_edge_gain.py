@@ -136,7 +136,13 @@ def test_edges_of_every_face_are_strengthened_and_frames_stay_in_order() -> None
 
 @pytest.mark.parametrize(
     "settings",
-    [{"gain": -0.1}, {"min_sigma_px": 0.0}, {"threshold": 0.0}, {"overshoot": 1.5}],
+    [
+        {"gain": -0.1},
+        {"min_sigma_px": 0.0},
+        {"threshold": 0.0},
+        {"overshoot": 1.5},
+        {"small_overshoot": -1},
+    ],
 )
 def test_settings_out_of_range_are_refused(settings: dict[str, float]) -> None:
     with pytest.raises(ConfigError):

@@ -36,14 +36,22 @@ class EdgeGainConfig:
     """Detail of this strength, in [0, 1], is added by half."""
     overshoot: float = 0.5
     """Part of what goes beyond the lightest or darkest value around that is kept."""
+    small_overshoot: float = 0.15
+    """The same in small crops: the network's weights for them overshoot a little already."""
 
     def __post_init__(self) -> None:
         if self.gain < 0 or self.source_sigma_px < 0:
             raise ConfigError("gain and source_sigma_px must be >= 0")
         if self.min_sigma_px <= 0 or self.threshold <= 0 or self.power <= 0:
             raise ConfigError("min_sigma_px, threshold and power must be > 0")
-        if not 0 <= self.overshoot <= 1:
-            raise ConfigError(f"overshoot must be 0 to 1, got {self.overshoot}")
+        for overshoot in (self.overshoot, self.small_overshoot):
+            if not 0 <= overshoot <= 1:
+                raise ConfigError(f"overshoot must be 0 to 1, got {overshoot}")
+
+    def for_crop(self, aligned: AlignedFace) -> "EdgeGainConfig":
+        """Return the settings for the crop of a face."""
+        is_small = aligned.side_px < CROP_SIZE_PX
+        return replace(self, overshoot=self.small_overshoot) if is_small else self
 
     def sigma_px(self, aligned: AlignedFace) -> float:
         """Return the deviation for a face, in pixels of its crop."""
@@ -65,7 +73,12 @@ def strengthen_frames(
 
     def strengthen(face: RestoredFace) -> RestoredFace:
         sigma_px = config.sigma_px(face.aligned)
-        image = strengthen_edges(face.restored_chw, detail=detail, sigma_px=sigma_px, config=config)
+        image = strengthen_edges(
+            face.restored_chw,
+            detail=detail,
+            sigma_px=sigma_px,
+            config=config.for_crop(face.aligned),
+        )
         return replace(face, restored_chw=image)
 
     for frame in frames:
