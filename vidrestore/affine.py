@@ -64,6 +64,11 @@ def apply_affine(affine: Affine, landmarks_xy: ArrayLike) -> NDArray[np.float64]
     return points @ affine[:, :2].T + affine[:, 2]
 
 
+def translation(x: float, y: float) -> Affine:
+    """Return the map that adds ``(x, y)``, as from a region of a picture to the picture."""
+    return np.array([[1.0, 0.0, x], [0.0, 1.0, y]])
+
+
 def scaling(ratio_x: float, ratio_y: float | None = None) -> Affine:
     """Return the map to the pixels of the same picture in another size.
 

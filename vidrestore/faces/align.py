@@ -3,13 +3,12 @@
 import numpy as np
 import torch
 
-from vidrestore.affine import apply_affine, compose_affines, invert_affine, scaling
+from vidrestore.affine import apply_affine, compose_affines, invert_affine, scaling, translation
 from vidrestore.devices import retry_out_of_memory
 from vidrestore.faces.template import similarity_to_template
 from vidrestore.media.color.region_rgb import aligned_box, region_sdr_rgb
 from vidrestore.types import (
     CROP_SIZE_PX,
-    Affine,
     AlignedFace,
     DisplayGeometry,
     Frame,
@@ -61,11 +60,7 @@ def align_face(
     if box is None:
         return None
     region = torch.from_numpy(region_sdr_rgb(frame, box)).permute(2, 0, 1).to(device)
-    region_to_crop = compose_affines(_shift(box[0], box[1]), coded_to_crop)
+    region_to_crop = compose_affines(translation(*box[:2]), coded_to_crop)
     region_to_pixels = compose_affines(region_to_crop, scaling(side_px / CROP_SIZE_PX))
     crop = warp_image(region, region_to_pixels, (side_px, side_px), sharp=False)
     return AlignedFace(face=face, display_to_crop=display_to_crop, crop_chw=crop)
-
-
-def _shift(x: float, y: float) -> Affine:
-    return np.array([[1.0, 0.0, x], [0.0, 1.0, y]])

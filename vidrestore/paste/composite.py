@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vidrestore.affine import compose_affines, invert_affine, scale_of, scaling
+from vidrestore.affine import compose_affines, invert_affine, scale_of, scaling, translation
 from vidrestore.devices import retry_out_of_memory
 from vidrestore.media.color.matrices import luma_weights
 from vidrestore.media.color.region_rgb import add_rgb_change, region_sdr_rgb
-from vidrestore.paste.face_mask import FaceMask, box_to_frame, face_mask
+from vidrestore.paste.face_mask import FaceMask, face_mask
 from vidrestore.paste.grain import grain_to_add
 from vidrestore.paste.masks import cells_to_crop
 from vidrestore.paste.settings import PasteConfig
@@ -111,7 +111,7 @@ def _face_change(
     left, top, right, bottom = mask.box_xyxy
     region_hw = (bottom - top, right - left)
     coded_to_crop = compose_affines(geometry.coded_to_display(), face.aligned.display_to_crop)
-    crop_to_region = invert_affine(compose_affines(box_to_frame(mask.box_xyxy), coded_to_crop))
+    crop_to_region = invert_affine(compose_affines(translation(left, top), coded_to_crop))
     source = region_sdr_rgb(frame, mask.box_xyxy)
 
     pixels_to_crop = scaling(CROP_SIZE_PX / face.aligned.side_px)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vidrestore.affine import apply_affine, compose_affines, invert_affine
+from vidrestore.affine import apply_affine, compose_affines, invert_affine, translation
 from vidrestore.media.color.region_rgb import aligned_box
 from vidrestore.paste.head import COLOR_CELLS, HEAD_CELLS, head_mask
 from vidrestore.paste.masks import (
@@ -21,7 +21,6 @@ from vidrestore.paste.masks import (
 )
 from vidrestore.paste.settings import MaskShape
 from vidrestore.types import (
-    Affine,
     Box,
     DisplayGeometry,
     FloatArray,
@@ -74,7 +73,7 @@ def face_mask(
     if box is None:
         return None
     region_hw = (box[3] - box[1], box[2] - box[0])
-    region_to_crop = compose_affines(box_to_frame(box), coded_to_crop)
+    region_to_crop = compose_affines(translation(*box[:2]), coded_to_crop)
     region_to_unit = compose_affines(region_to_crop, ellipse.to_unit)
     if face.face_mask_hw is None:
         return FaceMask(box_xyxy=box, mask_hw=mask_on_grid(region_to_unit, region_hw))
@@ -101,7 +100,7 @@ def _head_mask(
     box = None if bounds is None else aligned_box(frame, bounds)
     if box is None:
         return None
-    crop_to_region = invert_affine(compose_affines(box_to_frame(box), coded_to_crop))
+    crop_to_region = invert_affine(compose_affines(translation(*box[:2]), coded_to_crop))
     to_region = compose_affines(cells_to_crop(HEAD_CELLS), crop_to_region)
     region_hw = (box[3] - box[1], box[2] - box[0])
     mask = warp_image(torch.from_numpy(cells)[None], to_region, region_hw, sharp=False)[0].numpy()
@@ -128,8 +127,3 @@ def _corners_of_cells(cells_hw: FloatArray) -> NDArray[np.float64] | None:
     columns, rows = (x[0] - 1, x[-1] + 1), (y[0] - 1, y[-1] + 1)
     corners = [[column, row] for row in rows for column in columns]
     return apply_affine(cells_to_crop(len(cells_hw)), corners)
-
-
-def box_to_frame(box_xyxy: Box) -> Affine:
-    """Return the map from pixels of a region of a frame to those of the frame."""
-    return np.array([[1.0, 0.0, box_xyxy[0]], [0.0, 1.0, box_xyxy[1]]])

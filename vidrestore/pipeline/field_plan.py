@@ -12,6 +12,7 @@ from vidrestore.media.fields.detection import (
     detect_fields,
     may_be_interlaced,
 )
+from vidrestore.media.fields.field_rule import decide_field_rule
 from vidrestore.media.fields.pulldown import InverseTelecineSource
 from vidrestore.media.fields.split_weave import FieldRule
 from vidrestore.media.input.pipe_source import PipeSource
@@ -48,17 +49,8 @@ class _FieldFinding:
         return self.seen.order in _ORDERS
 
     def rule(self, *, requested: bool) -> FieldRule:
-        """Return which frames are made of two fields.
-
-        Flags of frames decide. Without flags, the pictures decide; if they are unclear, the setting
-        does. The field order is taken from the pictures if it is clear.
-        """
-        unsaid = not self.seen.flagged
-        every = unsaid and (self.is_clear or (requested and self.seen.order != "progressive"))
-        top_first = self.seen.order == "top first" if self.is_clear else None
-        if every and top_first is None:
-            top_first = self.stated != "bottom first"
-        return FieldRule(every_frame=every, top_first=top_first)
+        """Return which frames are made of two fields; where that is unclear, the setting says."""
+        return decide_field_rule(self.seen, self.stated, requested=requested)
 
     def __str__(self) -> str:
         """Return the finding: ``interlaced, top field first (seen in 68 of 75 frames)``."""

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 from torchvision.ops import batched_nms
 
+from vidrestore.affine import translation
 from vidrestore.devices import retry_out_of_memory
 from vidrestore.faces.config import DetectorConfig
 from vidrestore.faces.detection.boxes import (
@@ -112,7 +113,7 @@ class MtcnnDetector:
         patch, origin_xy = _patch_around(image, predictions)
         if patch.size == 0:
             return [None] * len(predictions)
-        from_patch = np.array([[1.0, 0.0, origin_xy[0]], [0.0, 1.0, origin_xy[1]]])
+        from_patch = translation(*origin_xy)
         to_patch = from_patch * [[1, 1, -1], [1, 1, -1]]
         largest = max(longer_side_px(face.box_xyxy) for face in predictions)
         depth = mip_depth(largest, OUTPUT_INPUT_PX)

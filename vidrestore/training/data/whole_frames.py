@@ -7,6 +7,7 @@ from pathlib import Path
 from vidrestore.media import Source, open_source
 from vidrestore.media.fields.deinterlace import DeinterlacedSource
 from vidrestore.media.fields.detection import detect_fields
+from vidrestore.media.fields.field_rule import decide_field_rule
 from vidrestore.media.fields.pulldown import InverseTelecineSource
 from vidrestore.media.fields.split_weave import FieldRule
 from vidrestore.media.input.video_info import FieldOrder
@@ -33,15 +34,11 @@ def open_whole_frames(path: Path) -> Generator[Source]:
 
 def _whole_frames(source: Source) -> Source:
     stated, seen = source.info.field_order, detect_fields(source.info, until_clear=True)
-    is_clear = seen.order in _ORDERS
-    top_first = seen.order == "top first" if is_clear else None
+    rule = decide_field_rule(seen, stated, requested=stated in _ORDERS)
     if seen.pulldown:
-        known = stated != "bottom first" if top_first is None else top_first
-        rule = FieldRule(top_first=known)
+        top_first = stated != "bottom first" if rule.top_first is None else rule.top_first
+        rule = FieldRule(top_first=top_first)
         return DeinterlacedSource(InverseTelecineSource(source, rule), rule, twice=False)
-    if seen.flagged:
-        return DeinterlacedSource(source, FieldRule(top_first=top_first), twice=False)
-    if is_clear or (stated in _ORDERS and seen.order != "progressive"):
-        known = stated == "top first" if top_first is None else top_first
-        return DeinterlacedSource(source, FieldRule(every_frame=True, top_first=known), twice=False)
+    if seen.flagged or rule.every_frame:
+        return DeinterlacedSource(source, rule, twice=False)
     return source
