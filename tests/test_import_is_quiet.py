@@ -1,12 +1,15 @@
 """Importing is free of side effects; every check runs in a fresh interpreter."""
 
 import importlib
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from support.clips import Clip, make_clip
+from support.faceclips import FACE_SIZE_HW, face_picture
 
 ROOT = Path(__file__).parent.parent
 
@@ -51,6 +54,24 @@ print(*map(int, codes), sorted(heavy & set(sys.modules)))
 
     assert done.stderr == ""
     assert done.stdout.endswith("\n0 0 []\n")
+
+
+def test_a_film_is_restored_without_torchvision(tmp_path: Path) -> None:
+    film = make_clip(
+        tmp_path / "film.mp4",
+        Clip(ticks=(0, 1, 2), size_hw=FACE_SIZE_HW, picture=face_picture),
+    )
+    code = """
+import sys
+sys.modules["torchvision"] = None  # an import of it is an error
+from vidrestore.cli import main
+sys.exit(int(main(sys.argv[1:])))
+"""
+    report = tmp_path / "report.json"
+    done = run_python(code, str(film), "-o", str(tmp_path / "out.mp4"), "--report", str(report))
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(report.read_text())["faces"] == 3
 
 
 REFUSED = """

@@ -33,8 +33,8 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_clip(tmp_path_factory.mktemp("film") / "film.mp4", clip)
 
 
-def lite_sha256() -> str:
-    data = (files("vidrestore.models") / "data" / "lite.safetensors").read_bytes()
+def packaged_sha256(name: str) -> str:
+    data = (files("vidrestore.models") / "data" / name).read_bytes()
     return hashlib.sha256(data).hexdigest()
 
 
@@ -47,7 +47,10 @@ def test_a_run_with_a_record_can_be_verified(film: Path, tmp_path: Path) -> None
     with RecordReader(record) as reader:
         header, frames = reader.header, list(reader)
     assert header.source.sha256 == hashlib.sha256(film.read_bytes()).hexdigest()
-    assert header.checkpoint_sha256 == report.checkpoint_sha256 == lite_sha256()
+    assert header.checkpoint_sha256 == report.checkpoint_sha256
+    assert header.checkpoint_sha256 == packaged_sha256("lite.safetensors")
+    assert header.small_checkpoint_sha256 == report.small_checkpoint_sha256
+    assert header.small_checkpoint_sha256 == packaged_sha256("lite_small.safetensors")
     assert header.output.lossless
     assert len(frames) == report.frames == 4
     faces = [face for frame in frames for face in frame.faces]
@@ -147,12 +150,9 @@ def test_a_checkpoint_is_named_by_its_checksum_and_not_by_its_folder(
     weights.write_bytes(b"weights")
     settings = RestoreSettings(model=str(weights))
 
-    sha256 = checkpoint_sha256(settings.model)
-    header = record_header(
-        settings, probe(film), Path("r.mkv"), checkpoint_sha256=sha256, detail=None
-    )
+    header = record_header(settings, probe(film), Path("r.mkv"), detail=None)
 
-    assert sha256 == hashlib.sha256(b"weights").hexdigest()
+    assert header.checkpoint_sha256 == hashlib.sha256(b"weights").hexdigest()
     assert header.model == "mine.pth"
     assert str(tmp_path) not in str(header)
 
@@ -162,7 +162,18 @@ def test_missing_weights_have_no_checksum(tmp_path: Path, monkeypatch: pytest.Mo
 
     assert checkpoint_sha256("gfpgan-1.4") is None
     assert checkpoint_sha256("codeformer") is None
-    assert checkpoint_sha256("lite") == lite_sha256()
+    assert checkpoint_sha256("lite") == packaged_sha256("lite.safetensors")
+
+
+def test_only_weights_for_small_faces_that_are_used_have_a_checksum(film: Path) -> None:
+    def small(scale: int, model: str = "lite") -> str | None:
+        settings = RestoreSettings(model=model)
+        header = record_header(settings, probe(film), Path("r.mkv"), detail=0.5, scale=scale)
+        return header.small_checkpoint_sha256
+
+    assert small(1) == packaged_sha256("lite_small.safetensors")
+    assert small(2) is None
+    assert small(1, model="realesrgan") is None
 
 
 def test_the_record_has_the_assessment_of_each_face() -> None:

@@ -39,7 +39,12 @@ END = end_line(EndRecord(frames=1, faces=1))
 
 
 def test_a_record_is_read_back_unchanged(tmp_path: Path) -> None:
-    header = make_header(time_base=Fraction(1001, 30000), checkpoint_sha256=None, detail=None)
+    header = make_header(
+        time_base=Fraction(1001, 30000),
+        checkpoint_sha256=None,
+        small_checkpoint_sha256=None,
+        detail=None,
+    )
     alone = make_face(mask_xyxy=None, strength=0.0, reason="too small", identity_similarity=None)
     frames = [
         make_frame(0),
@@ -53,6 +58,18 @@ def test_a_record_is_read_back_unchanged(tmp_path: Path) -> None:
         assert record.end is None
         assert list(record) == frames
         assert record.end == EndRecord(frames=3, faces=3)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_record_of_an_earlier_version_is_read(tmp_path: Path, version: int) -> None:
+    header = json.loads(HEADER) | {"schema": f"vidrestore-record/{version}"}
+    del header["small_checkpoint_sha256"]
+    path = tmp_path / "r.jsonl"
+    path.write_text(json.dumps(header) + "\n" + FRAME + END)
+
+    with RecordReader(path) as record:
+        assert record.header == make_header(small_checkpoint_sha256=None)
+        assert list(record) == [make_frame()]
 
 
 def test_a_record_is_the_joined_lines_of_its_segments(tmp_path: Path) -> None:
@@ -98,8 +115,8 @@ def test_a_file_name_that_is_not_unicode_is_kept(tmp_path: Path) -> None:
         ('{"kind": ' + "9" * 5000 + "}\n", "line 1: "),
         ('{"kind": "end", "frames": true, "faces": 0}\n', "frames: expected an integer"),
         (
-            with_fields(HEADER, schema="vidrestore-record/3"),
-            "schema: expected 'vidrestore-record/2'",
+            with_fields(HEADER, schema="vidrestore-record/4"),
+            "schema: expected 'vidrestore-record/3'",
         ),
         (with_fields(HEADER, time_base="1/0"), "line 1: time_base: divides by 0"),
         (with_fields(HEADER, time_base="0/1"), "time_base: expected more than 0"),
@@ -110,6 +127,18 @@ def test_a_file_name_that_is_not_unicode_is_kept(tmp_path: Path) -> None:
         (
             with_fields(HEADER, checkpoint_sha256="xyz"),
             "checkpoint_sha256: expected 64 hexadecimal",
+        ),
+        (
+            with_fields(HEADER, small_checkpoint_sha256="xyz"),
+            "small_checkpoint_sha256: expected 64 hexadecimal",
+        ),
+        (
+            with_fields(HEADER, checkpoint_sha256=None),
+            "small_checkpoint_sha256: needs checkpoint_sha256",
+        ),
+        (
+            with_fields(HEADER, schema="vidrestore-record/2"),
+            "small_checkpoint_sha256: unknown field",
         ),
         (with_fields(HEADER, settings={"a": [1]}), "settings.a: expected one value, got [1]"),
         (with_fields(HEADER, extra=1), "extra: unknown field"),

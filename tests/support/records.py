@@ -31,6 +31,7 @@ def make_header(**changes: object) -> RecordHeader:
         time_base=Fraction(1, 25),
         model="lite",
         checkpoint_sha256="ab" * 32,
+        small_checkpoint_sha256="cd" * 32,
         detail=0.5,
         settings={"strength": 1.0, "start_seconds": None, "overwrite": True, "codec": "ffv1"},
     )

@@ -621,6 +621,21 @@ def test_a_report_is_distinguished_from_a_record_and_its_frame_count_checked(
     assert changed_names(verify(rich, rich_copy, evidence_paths=[report])) == ["report"]
 
 
+def test_a_report_that_names_other_weights_than_the_record_is_reported(
+    rich: Path, rich_copy: Path, tmp_path: Path
+) -> None:
+    record, report = record_of(rich, tmp_path / "r.jsonl"), tmp_path / "report.json"
+    fields = {"frames": 50, "scale": 1, "background": None, "checkpoint_sha256": "ab" * 32}
+
+    for small, expected in (("cd" * 32, []), ("ef" * 32, ["report"]), (None, [])):
+        report.write_text(json.dumps({**fields, "small_checkpoint_sha256": small}))
+        verification = verify(rich, rich_copy, evidence_paths=[record, report])
+        assert changed_names(verification) == expected
+    report.write_text(json.dumps({**fields, "checkpoint_sha256": "ef" * 32}))
+    verification = verify(rich, rich_copy, evidence_paths=[record, report])
+    assert find_check(verification, "report").detail == "names other weights than the record"
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"frames": "many"}', "\x00" * 100])
 def test_a_file_that_is_neither_record_nor_report_is_refused(
     rich: Path, rich_copy: Path, tmp_path: Path, text: str

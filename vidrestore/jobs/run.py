@@ -160,7 +160,7 @@ def _run(
     # Imported late: a source that cannot be read is refused before torch is loaded.
     from vidrestore.jobs.assemble import assemble, journaled_entries, write_record
     from vidrestore.jobs.store.segment_files import COMPARISON, VIDEO, SegmentContent
-    from vidrestore.pipeline.record_lines import checkpoint_sha256, record_header
+    from vidrestore.pipeline.record_lines import record_header
     from vidrestore.pipeline.setup import comparison_geometry, frames_expected
 
     settings = setup.settings
@@ -230,7 +230,6 @@ def _run(
                 setup.settings,
                 setup.source.info,
                 output,
-                checkpoint_sha256=checkpoint_sha256(settings.model),
                 detail=result.facts.detail,
                 scale=result.facts.scale,
             )

@@ -34,7 +34,7 @@ from vidrestore.settings import RestoreSettings, config_from
 from vidrestore.storage.checksums import file_sha256
 from vidrestore.storage.standard_streams import is_standard_stream
 from vidrestore.types import FinishedFace, FinishedFrame, FloatArray, Repair
-from vidrestore.weights.bundled import bundled_file
+from vidrestore.weights.bundled import bundled_sha256
 from vidrestore.weights.cache import find
 
 _DRAWING_PARTS = ("", "generator")
@@ -66,7 +66,6 @@ def record_header(
     info: VideoInfo,
     output: Path,
     *,
-    checkpoint_sha256: str | None,
     detail: float | None,
     scale: int = 1,
 ) -> RecordHeader:
@@ -76,7 +75,6 @@ def record_header(
         settings: Settings of the run.
         info: The source.
         output: The result, which need not be there yet.
-        checkpoint_sha256: As ``checkpoint_sha256`` gives it.
         detail: Detail of the restorer's weights.
         scale: How many times larger the result is.
     """
@@ -93,7 +91,8 @@ def record_header(
         display_hw=info.geometry.display_hw,
         time_base=info.time_base,
         model=_model_name(settings.model),
-        checkpoint_sha256=checkpoint_sha256,
+        checkpoint_sha256=checkpoint_sha256(settings.model),
+        small_checkpoint_sha256=small_checkpoint_sha256(settings.model, scale),
         detail=detail,
         scale=scale,
         settings=plain_settings(settings),
@@ -224,8 +223,7 @@ def checkpoint_sha256(model: str) -> str | None:
     if model in RESTORERS:
         spec = RESTORERS[model]
         if spec.packaged_file is not None:
-            with bundled_file(spec.packaged_file) as path:
-                return file_sha256(path)
+            return bundled_sha256(spec.packaged_file)
         names = [
             spec.download_names[part] for part in _DRAWING_PARTS if part in spec.download_names
         ]
@@ -235,6 +233,17 @@ def checkpoint_sha256(model: str) -> str | None:
     else:
         path = Path(model).expanduser()
     return None if path is None or not path.is_file() else file_sha256(path)
+
+
+def small_checkpoint_sha256(model: str, scale: int) -> str | None:
+    """Return the checksum of the weights for small faces; None if none are used.
+
+    Args:
+        model: A name of the tables, or a checkpoint file.
+        scale: How many times larger the result is. Faces of an enlarged picture are never small.
+    """
+    spec = RESTORERS.get(model)
+    return None if spec is None or scale > 1 else bundled_sha256(spec.packaged_small_file)
 
 
 def _model_name(model: str) -> str:

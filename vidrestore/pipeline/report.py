@@ -56,6 +56,8 @@ class RestoreReport:
     model: str
     checkpoint_sha256: str | None = None
     """Checksum of the weights file; of several files, of the generator's."""
+    small_checkpoint_sha256: str | None = None
+    """Checksum of the weights file for small faces; None if none is used."""
     detail: float | None = None
     """Interpolation between the model's two sets of weights, 0 (fidelity) to 1 (detail); None if it
     has one."""
@@ -97,6 +99,7 @@ class RestoreReport:
             "precision": self.precision,
             "model": self.model,
             "checkpoint_sha256": self.checkpoint_sha256,
+            "small_checkpoint_sha256": self.small_checkpoint_sha256,
             "detail": self.detail,
             "background": self.background,
             "scale": self.scale,

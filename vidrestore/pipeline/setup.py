@@ -22,7 +22,7 @@ from vidrestore.pipeline.loading.load_models import (
 )
 from vidrestore.pipeline.loading.load_upscaler import load_upscaler
 from vidrestore.pipeline.loading.model_facts import BackgroundFacts, ModelFacts
-from vidrestore.pipeline.record_lines import checkpoint_sha256
+from vidrestore.pipeline.record_lines import checkpoint_sha256, small_checkpoint_sha256
 from vidrestore.pipeline.report import RestoreReport, Tally
 from vidrestore.pipeline.side_by_side import side_by_side, side_by_side_geometry
 from vidrestore.pipeline.stages import Stages
@@ -172,6 +172,7 @@ class Setup:
             precision=facts.precision,
             model=self.settings.model,
             checkpoint_sha256=checkpoint_sha256(self.settings.model),
+            small_checkpoint_sha256=small_checkpoint_sha256(self.settings.model, facts.scale),
             detail=facts.detail,
             background=None if background is None else background.kind,
             scale=facts.scale,

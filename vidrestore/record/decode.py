@@ -52,11 +52,18 @@ def _header(fields: JsonObject) -> RecordHeader:
         time_base=fields.fraction("time_base"),
         model=fields.text("model"),
         checkpoint_sha256=fields.optional("checkpoint_sha256", fields.text),
+        small_checkpoint_sha256=_small_checkpoint(fields, schema),
         detail=fields.optional("detail", fields.number),
         scale=fields.integer("scale"),
         settings=fields.scalars("settings", _MAX_SETTINGS),
         digital_source_type=fields.text("digital_source_type"),
     )
+
+
+def _small_checkpoint(fields: JsonObject, schema: str) -> str | None:
+    if schema != SCHEMA:
+        return None
+    return fields.optional("small_checkpoint_sha256", fields.text)
 
 
 def _source(fields: JsonObject) -> SourceFile:

@@ -15,10 +15,10 @@ from typing import TypeAlias
 from vidrestore.types.arrays import Box
 from vidrestore.types.repair import ToneCurve
 
-SCHEMA = "vidrestore-record/2"
+SCHEMA = "vidrestore-record/3"
 """Name and version."""
-READABLE_SCHEMAS = ("vidrestore-record/1", SCHEMA)
-"""Other versions are refused. Version 1 has no ``repair``."""
+READABLE_SCHEMAS = ("vidrestore-record/1", "vidrestore-record/2", SCHEMA)
+"""Other versions are refused. Version 1 has no ``repair``, 2 no ``small_checkpoint_sha256``."""
 
 COMPOSITE_SOURCE_TYPE = (
     "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
@@ -119,6 +119,8 @@ class RecordHeader:
     model: str
     checkpoint_sha256: str | None
     """Of the weights file; of several files, of the generator's. None without a file."""
+    small_checkpoint_sha256: str | None = None
+    """Of the file for small faces; None if the model has none, or none is used."""
     detail: float | None = None
     """Position of the weights from fidelity (0) to detail (1); None where they have one end."""
     scale: int = 1
@@ -135,6 +137,9 @@ class RecordHeader:
         if self.time_base <= 0:
             raise ValueError(f"time_base: expected more than 0, got {self.time_base}")
         _check_sha256("checkpoint_sha256", self.checkpoint_sha256)
+        _check_sha256("small_checkpoint_sha256", self.small_checkpoint_sha256)
+        if self.small_checkpoint_sha256 is not None and self.checkpoint_sha256 is None:
+            raise ValueError("small_checkpoint_sha256: needs checkpoint_sha256")
         _check_range("detail", self.detail, 0, 1)
         if not 1 <= self.scale <= 64:
             raise ValueError(f"scale: expected 1 to 64, got {self.scale}")

@@ -73,4 +73,6 @@ def _encoding(header: RecordHeader) -> str:
 def _checkpoint(header: RecordHeader) -> str:
     if header.checkpoint_sha256 is None:
         return "not a single file"
-    return f"SHA-256 {header.checkpoint_sha256[:_HASH_DIGITS]}…"
+    small = header.small_checkpoint_sha256
+    more = "" if small is None else f"; for small faces {small[:_HASH_DIGITS]}…"
+    return f"SHA-256 {header.checkpoint_sha256[:_HASH_DIGITS]}…{more}"

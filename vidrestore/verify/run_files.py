@@ -23,6 +23,8 @@ class RunReport:
     frames: int
     scale: int
     background: str | None
+    checkpoints: tuple[str | None, str | None]
+    """Checksums of the weights and of those for small faces; None if it has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,9 +164,18 @@ def _read_report(path: Path) -> RunReport:
             frames=fields.integer("frames"),
             scale=fields.integer("scale"),
             background=fields.optional("background", fields.text),
+            checkpoints=(
+                _text_or_none(fields, "checkpoint_sha256"),
+                _text_or_none(fields, "small_checkpoint_sha256"),
+            ),
         )
     except UnicodeDecodeError as error:
         raise RecordError(f"{path}: is neither a record nor a report: not UTF-8 text") from error
     except ValueError as error:
         reason = printable_text(str(error))
         raise RecordError(f"{path}: is neither a record nor a report: {reason}") from error
+
+
+def _text_or_none(fields: JsonObject, name: str) -> str | None:
+    """Return the text of a field that reports of earlier versions may lack."""
+    return fields.text(name) if fields.has_value(name) else None

@@ -25,7 +25,7 @@ from vidrestore.verify.frame_comparison import (
     sample_check,
 )
 from vidrestore.verify.metadata import description_checks
-from vidrestore.verify.run_files import Evidence, read_evidence
+from vidrestore.verify.run_files import Evidence, RunReport, read_evidence
 from vidrestore.verify.stream_matching import matched_streams, stream_checks
 from vidrestore.verify.time_offset import OffsetEstimator
 from vidrestore.verify.video_format import format_checks
@@ -103,7 +103,7 @@ def _checks(
     if evidence.header is not None:
         yield _record_check(evidence, evidence.header, source, result, results, frames)
     if evidence.report is not None:
-        yield _report_check(evidence.report.frames, frames)
+        yield _report_check(evidence.report, evidence.header, frames)
 
 
 def _record_check(
@@ -146,10 +146,15 @@ def _file_difference(header: RecordHeader, path: Path) -> str | None:
     return None
 
 
-def _report_check(reported_frames: int, frames: int) -> Check:
-    if reported_frames == frames:
-        return kept("report", f"lists {count_text(frames, 'frame')}")
-    return changed("report", _frame_counts(reported_frames, frames))
+def _report_check(report: RunReport, header: RecordHeader | None, frames: int) -> Check:
+    if report.frames != frames:
+        return changed("report", _frame_counts(report.frames, frames))
+    if header is not None:
+        recorded = (header.checkpoint_sha256, header.small_checkpoint_sha256)
+        pairs = zip(recorded, report.checkpoints, strict=True)
+        if any(reported not in (None, checksum) for checksum, reported in pairs):
+            return changed("report", "names other weights than the record")
+    return kept("report", f"lists {count_text(frames, 'frame')}")
 
 
 def _frame_counts(listed: int, frames: int) -> str:

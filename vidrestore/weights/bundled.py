@@ -10,6 +10,7 @@ from safetensors.torch import load_file  # pyright: ignore[reportUnknownVariable
 from torch import nn
 
 from vidrestore.errors import WeightsError
+from vidrestore.storage.checksums import file_sha256
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -17,6 +18,14 @@ Network = TypeVar("Network", bound=nn.Module)
 def bundled_file(file_name: str) -> AbstractContextManager[Path]:
     """Return a file of ``vidrestore/models/data``: a context manager that yields its path."""
     return as_file(files("vidrestore.models") / "data" / file_name)
+
+
+def bundled_sha256(file_name: str | None) -> str | None:
+    """Return the checksum of a file of ``vidrestore/models/data``; None for None."""
+    if file_name is None:
+        return None
+    with bundled_file(file_name) as path:
+        return file_sha256(path)
 
 
 def load_packaged(network: Network, file_name: str) -> Network:

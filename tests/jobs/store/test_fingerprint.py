@@ -1,5 +1,6 @@
 """What a resumed run must find as it was: the network for the whole picture is part of it."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from vidrestore.jobs.estimate import dry_run
 from vidrestore.jobs.store.fingerprint import Machine, job_fingerprint, this_machine
 from vidrestore.media import VideoInfo, probe
 from vidrestore.settings import parse_track_strengths
+from vidrestore.weights import bundled
 
 PRECISION = "bf16" if resolve_precision("auto", torch.device("cpu")) == torch.bfloat16 else "fp32"
 
@@ -52,6 +54,26 @@ def test_the_fingerprint_includes_the_gpu_model_and_cudnn_version(info: VideoInf
 
     assert changed_keys(on("H100, cuDNN 91002"), on("H100, cuDNN 91100")) == {"GPU"}
     assert changed_keys(on("H100, cuDNN 91002"), on("A100, cuDNN 91002")) == {"GPU"}
+
+
+def test_replacing_a_weights_file_of_the_package_changes_the_fingerprint(
+    info: VideoInfo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = identity(info)
+    monkeypatch.setattr(bundled, "bundled_file", lambda name: nullcontext(tmp_path / name))
+    for name in ("lite.safetensors", "lite_small.safetensors"):
+        (tmp_path / name).write_bytes(b"other weights")
+
+    after = identity(info)
+
+    assert changed_keys(before, after) == {
+        "weights lite.safetensors",
+        "weights lite_small.safetensors",
+    }
+    assert changed_keys(after, identity(info, model="gfpgan-1.4")) == {
+        "--model",
+        *changed_keys(before, after),
+    }
 
 
 @pytest.mark.parametrize("setting", ["background", "model"])

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from vidrestore.models.registry import RESTORERS
+from vidrestore.models.registry import RESTORERS, RestorerSpec
 from vidrestore.pipeline.loading.spandrel_models import SPANDREL_MODELS
+from vidrestore.storage.checksums import file_sha256
 from vidrestore.weights import cache as store
 from vidrestore.weights.bundled import bundled_file
 from vidrestore.weights.manifest import weights_entry
@@ -50,11 +51,20 @@ def model_info(name: str) -> ModelInfo | None:
         return ModelInfo(
             name=name,
             license=spec.license,
-            weights={name: path},
+            weights=_packaged_weights(spec),
             default_detail=None if default_position(metadata, path) is None else DEFAULT_DETAIL,
             metadata=metadata,
             card=card,
         )
+
+
+def _packaged_weights(spec: RestorerSpec) -> dict[str, Path]:
+    """Return the path of each file of a model inside the package, by name without suffix."""
+    paths: dict[str, Path] = {}
+    for name in filter(None, (spec.packaged_file, spec.packaged_small_file)):
+        with bundled_file(name) as path:
+            paths[path.stem] = path
+    return paths
 
 
 def model_rows(info: ModelInfo) -> Iterator[tuple[str, str]]:
@@ -63,6 +73,8 @@ def model_rows(info: ModelInfo) -> Iterator[tuple[str, str]]:
     yield "license", info.license
     for name, path in info.weights.items():
         yield "weights", f"{name}, downloaded on first use" if path is None else str(path)
+        if path is not None:
+            yield "SHA-256", file_sha256(path)
     if info.default_detail is None:
         yield "--detail", "not supported by this model"
     else:
@@ -77,10 +89,12 @@ def model_rows(info: ModelInfo) -> Iterator[tuple[str, str]]:
 def model_json(info: ModelInfo) -> dict[str, object]:
     """Return the values for JSON."""
     paths = {name: None if path is None else str(path) for name, path in info.weights.items()}
+    present = {name: path for name, path in info.weights.items() if path is not None}
     return {
         "model": info.name,
         "license": info.license,
         "weights": paths,
+        "sha256": {name: file_sha256(path) for name, path in present.items()},
         "default_detail": info.default_detail,
         "metadata": dict(info.metadata or {}),
         "card": None if info.card is None else str(info.card),

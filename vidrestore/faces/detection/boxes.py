@@ -20,6 +20,8 @@ BoxXyxy: TypeAlias = tuple[float, float, float, float]
 _EDGE_PX = 0.5
 _CONTAINED_OVERLAP = 0.7
 """Fraction of the smaller box inside the larger one from which both are one face."""
+_MAX_SHIFTED_BOXES = 1000
+"""Most boxes whose groups are told apart by their position, as torchvision does."""
 
 
 def to_boxes(squares: Squares) -> Tensor:
@@ -53,6 +55,59 @@ def first_of_each_group(group: Tensor, limit: int) -> Tensor:
     """Return the positions of the first ``limit`` members of every group, in order."""
     keep = [(group == value).nonzero()[:limit, 0] for value in distinct_values(group)]
     return torch.cat(keep).sort().values if keep else group
+
+
+def suppress_overlapping(boxes: Tensor, scores: Tensor, group: Tensor, max_iou: float) -> Tensor:
+    """Return the positions of the boxes that overlap no better one of their group, best first.
+
+    Exactly what torchvision's ``batched_nms`` returns on a CPU. It is not called, because wheels of
+    torchvision that do not match torch cannot be imported or lack this function.
+
+    Args:
+        boxes: ``(N, 4)`` boxes.
+        scores: ``(N,)`` scores; of equal ones, the first is better.
+        group: ``(N,)`` numbers of groups, not negative.
+        max_iou: Intersection over union above which the worse one of two boxes is dropped.
+    """
+    if 0 < len(boxes) <= _MAX_SHIFTED_BOXES:
+        # Groups are moved apart. The rounding of large coordinates is a part of the result.
+        shifted = boxes + (group.to(boxes) * (boxes.max() + 1))[:, None]
+        return _suppress_overlapping(shifted, scores, max_iou)
+    keep = torch.zeros_like(scores, dtype=torch.bool)
+    for value in distinct_values(group):
+        members = (group == value).nonzero()[:, 0]
+        keep[members[_suppress_overlapping(boxes[members], scores[members], max_iou)]] = True
+    kept = keep.nonzero()[:, 0]
+    return kept[scores[kept].sort(descending=True).indices]
+
+
+def _suppress_overlapping(boxes: Tensor, scores: Tensor, max_iou: float) -> Tensor:
+    # Boxes are numbered from the best to the worst.
+    order = scores.sort(stable=True, descending=True).indices
+    left, top, right, bottom = boxes[order].T.contiguous().cpu().numpy()
+    area = (right - left) * (bottom - top)
+    # Pairs that overlap along x: each box with those that begin inside it.
+    from_left = np.argsort(left, kind="stable")
+    position = np.arange(len(order))
+    ends: NDArray[np.int64] = np.searchsorted(left[from_left], right[from_left])
+    counts = np.maximum(ends - position - 1, 0)
+    first = np.repeat(position, counts)
+    second = first + 1 + np.arange(len(first)) - np.repeat(np.cumsum(counts) - counts, counts)
+    one, other = from_left[first], from_left[second]
+    width = np.minimum(right[one], right[other]) - np.maximum(left[one], left[other])
+    height = np.minimum(bottom[one], bottom[other]) - np.maximum(top[one], top[other])
+    common = np.maximum(width, 0) * np.maximum(height, 0)
+    with np.errstate(invalid="ignore", divide="ignore"):  # boxes without an area
+        iou = common / (area[one] + area[other] - common)
+    overlaps = iou.astype(np.float64) > max_iou
+    better = np.minimum(one[overlaps], other[overlaps])
+    worse = np.maximum(one[overlaps], other[overlaps])
+    in_order = np.argsort(better, kind="stable")
+    keep = [True] * len(order)
+    for winner, loser in zip(better[in_order].tolist(), worse[in_order].tolist(), strict=True):
+        if keep[winner]:
+            keep[loser] = False
+    return order[torch.tensor(keep, dtype=torch.bool, device=order.device)]
 
 
 def squares_around(

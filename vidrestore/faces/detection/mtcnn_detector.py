@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
-from torchvision.ops import batched_nms
 
 from vidrestore.affine import translation
 from vidrestore.devices import retry_out_of_memory
@@ -25,6 +24,7 @@ from vidrestore.faces.detection.boxes import (
     longer_side_px,
     squares_around,
     suppress_contained,
+    suppress_overlapping,
     to_boxes,
     to_detections,
     to_squares,
@@ -147,8 +147,8 @@ class MtcnnDetector:
         if not groups:
             return empty_squares(self._device)
         boxes, scores, group = torch.cat(windows), torch.cat(logits), torch.cat(groups)
-        keep = batched_nms(boxes, scores, group[:, 0] * 64 + group[:, 1], _SAME_LEVEL_IOU)
-        keep = keep[batched_nms(boxes[keep], scores[keep], group[keep, 0], _SAME_FACE_IOU)]
+        keep = suppress_overlapping(boxes, scores, group[:, 0] * 64 + group[:, 1], _SAME_LEVEL_IOU)
+        keep = keep[suppress_overlapping(boxes[keep], scores[keep], group[keep, 0], _SAME_FACE_IOU)]
         keep = keep[first_of_each_group(group[keep, 0], self._config.max_candidates)]
         return to_squares(torch.cat(corrected)[keep], group[keep, 0])
 
@@ -158,7 +158,7 @@ class MtcnnDetector:
         passed = (refined.face_logits >= _logit(self._config.refine_threshold)).nonzero()[:, 0]
         boxes = apply_offsets(to_boxes(squares), refined.box_offsets)[passed]
         index = squares.image_index[passed]
-        keep = batched_nms(boxes, refined.face_logits[passed], index, _SAME_FACE_IOU)
+        keep = suppress_overlapping(boxes, refined.face_logits[passed], index, _SAME_FACE_IOU)
         return to_squares(boxes[keep], index[keep])
 
     def _run_onet(

@@ -18,7 +18,7 @@ from vidrestore.storage.file_errors import file_errors
 from vidrestore.storage.standard_streams import is_standard_stream
 
 FORMAT = "format of the fingerprint"
-_FORMAT_NUMBER = "3"
+_FORMAT_NUMBER = "4"
 _ENDS_BYTES = 1 << 20
 
 
@@ -85,6 +85,7 @@ def job_fingerprint(
                 value = float(value)  # 24 and 24.0 are one value
             if setting.option.affects != "nothing":
                 values[setting.flag] = str(value)
+    values |= _packaged_weights(settings.model)
     values["source"] = info.path.absolute().name
     values["contents of the source"] = _source_digest(info.path)
     if machine.gpu:
@@ -118,6 +119,16 @@ def _resolved(settings: RestoreSettings, machine: Machine) -> Mapping[str, objec
         "only_tracks": sorted({*settings.only_tracks}),
         "track_strengths": sorted(map(str, settings.track_strengths)),
     }
+
+
+def _packaged_weights(model: str) -> dict[str, str]:
+    """Return the checksums of the files of a model inside the package."""
+    from vidrestore.models.registry import RESTORERS
+    from vidrestore.weights.bundled import bundled_sha256
+
+    spec = RESTORERS.get(model)
+    names = () if spec is None else (spec.packaged_file, spec.packaged_small_file)
+    return {f"weights {name}": f"SHA-256 {bundled_sha256(name)}" for name in names if name}
 
 
 def _weights(file: str | PathLike[str]) -> str:
