@@ -7,12 +7,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from vidrestore.errors import ConfigError
 from vidrestore.faces.tracking.shot_detection import THUMBNAIL_SIDE_PX, mark_cuts
 from vidrestore.media import open_source
-from vidrestore.media.color.preview import preview_rgb
+from vidrestore.media.color.preview import preview_luma
 from vidrestore.settings import RepairName
 from vidrestore.training.degradations.base import frame_rng, log_uniform, uniform
 from vidrestore.training.degradations.fading import Tone
@@ -46,11 +45,9 @@ def read_film(path: Path, count: int) -> Film:
     if len(frames) < 3:
         raise ConfigError(f"{path}: a film with at least 3 frames is needed")
 
-    def thumbnail(frame: Frame) -> NDArray[np.uint8]:
-        return preview_rgb(frame, geometry.of(frame), THUMBNAIL_SIDE_PX).rgb_hwc
-
-    cuts = [is_cut for _, is_cut in mark_cuts(frames, thumbnail)]
-    return Film(frames=frames, shots=np.cumsum(cuts).tolist(), geometry=geometry)
+    cuts = mark_cuts(frames, lambda frame: preview_luma(frame, THUMBNAIL_SIDE_PX))
+    is_cut = [is_cut for _, is_cut in cuts]
+    return Film(frames=frames, shots=np.cumsum(is_cut).tolist(), geometry=geometry)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

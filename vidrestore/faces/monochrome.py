@@ -56,6 +56,12 @@ def _small_planes(frame: Frame) -> tuple[FloatArray, FloatArray, FloatArray]:
 
 
 def _small(plane: Plane) -> Plane:
+    height, width = plane.shape
+    while min(height, width) >= 4 * _SIDE_PX:
+        # In steps, because OpenCV's area filter is fast only for halves.
+        height, width = height // 2, width // 2
+        trimmed = plane[: 2 * height, : 2 * width]
+        plane = cast(Plane, cv2.resize(trimmed, (width, height), interpolation=cv2.INTER_AREA))
     return cast(Plane, cv2.resize(plane, (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_AREA))
 
 

@@ -15,9 +15,9 @@ from vidrestore.faces.detection.detector import Detector
 from vidrestore.faces.monochrome import mark_monochrome
 from vidrestore.faces.selection import select_faces
 from vidrestore.faces.tracking.landmark_smoothing import smooth_tracks
-from vidrestore.faces.tracking.shot_detection import THUMBNAIL_SIDE_PX
+from vidrestore.faces.tracking.shot_detection import THUMBNAIL_SIDE_PX, LumaImage
 from vidrestore.faces.tracking.tracker import TrackingStart, track_faces
-from vidrestore.media.color.preview import preview_rgb
+from vidrestore.media.color.preview import preview_luma, preview_rgb
 from vidrestore.paste.composite import paste_faces
 from vidrestore.paste.settings import PasteConfig
 from vidrestore.pipeline.background.upscale_frames import Background
@@ -114,7 +114,7 @@ class Stages:
             watch.timed("read", frames),
             detector=self.detector,
             view=self._view,
-            thumbnail=lambda frame: self._view(frame, THUMBNAIL_SIDE_PX).rgb_hwc,
+            thumbnail=self._thumbnail,
             start=start,
         )
         selected = select_faces(
@@ -198,6 +198,10 @@ class Stages:
     def _view(self, frame: Frame, max_side_px: int) -> RgbView:
         with self.stopwatch.stage("view"):
             return preview_rgb(frame, self.geometry.of(frame), max_side_px)
+
+    def _thumbnail(self, frame: Frame) -> LumaImage:
+        with self.stopwatch.stage("view"):
+            return preview_luma(frame, THUMBNAIL_SIDE_PX)
 
     def _crop(self, frame: Frame, face: TrackedFace) -> AlignedFace | None:
         return align_face(frame, self.geometry.of(frame), face, device=torch.device("cpu"))

@@ -12,7 +12,7 @@ from vidrestore.faces.tracking.shot_detection import (
     mark_cuts,
 )
 from vidrestore.faces.tracking.tracker import TrackingStart
-from vidrestore.media.color.preview import preview_rgb
+from vidrestore.media.color.preview import preview_luma
 from vidrestore.pipeline.setup import Setup
 from vidrestore.settings import RestoreSettings
 from vidrestore.types import FinishedFrame, Frame
@@ -88,13 +88,10 @@ class ClipRestorer:
 
     def _cuts(self, first: int, end: int) -> Iterator[int]:
         """Yield the first frames of shots from ``first`` up to, but not including, ``end``."""
-        geometry = self._source.info.geometry
         frames = self._source.frames(
             max(0, first - WARM_UP_FRAMES), min(end + DELAY_FRAMES, self._source.frame_count)
         )
-        frames_and_cuts = mark_cuts(
-            frames, lambda frame: preview_rgb(frame, geometry, THUMBNAIL_SIDE_PX).rgb_hwc
-        )
+        frames_and_cuts = mark_cuts(frames, lambda frame: preview_luma(frame, THUMBNAIL_SIDE_PX))
         for frame, is_cut in frames_and_cuts:
             if is_cut and first <= frame.index < end:
                 yield frame.index

@@ -24,8 +24,12 @@ def noisy(image: RgbImage, seed: int, sigma: float = 4.0) -> RgbImage:
     return np.clip(image + noise, 0, 255).astype(np.uint8)
 
 
+def luma(image: RgbImage) -> NDArray[np.uint8]:
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+
+
 def detected_cuts(images: Sequence[RgbImage]) -> list[int]:
-    marked = list(mark_cuts(enumerate(images), lambda item: item[1]))
+    marked = list(mark_cuts(enumerate(images), lambda item: luma(item[1])))
     assert [index for (index, _), _ in marked] == list(range(len(images)))
     return [index for (index, _), cut in marked if cut]
 
@@ -137,7 +141,7 @@ def test_every_frame_of_even_the_shortest_film_gets_a_decision(count: int) -> No
 
 def test_shot_decisions_come_after_the_documented_delay() -> None:
     detector = ShotDetector()
-    decisions = [detector.push(image) for image in still_shot(1, 6)]
+    decisions = [detector.push(luma(image)) for image in still_shot(1, 6)]
 
     assert decisions[:DELAY_FRAMES] == [None] * DELAY_FRAMES
     assert decisions[DELAY_FRAMES:] == [False] * (6 - DELAY_FRAMES)

@@ -1,7 +1,9 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from support.faces import (
     ScriptedDetector,
     example_images,
@@ -12,7 +14,6 @@ from support.faces import (
 )
 
 from vidrestore.faces.config import TrackerConfig
-from vidrestore.faces.detection.detector import RgbImage
 from vidrestore.faces.detection.mtcnn_detector import MtcnnDetector, packaged_mtcnn
 from vidrestore.faces.tracking.landmark_smoothing import smooth_tracks
 from vidrestore.faces.tracking.shot_detection import WARM_UP_FRAMES
@@ -69,6 +70,28 @@ def test_a_face_is_tracked_back_to_the_frame_in_which_it_appears() -> None:
     script = {index: [moving_face(index)] for index in range(13, 40)}
 
     assert ids(run_tracker(script)) == [()] * 13 + [(1,)] * 27
+
+
+@pytest.mark.parametrize("fps", [10.0, 25.0, 60.0, 240.0])
+@pytest.mark.parametrize("first", [1, 19, 40])
+def test_a_face_that_appears_between_two_rare_searches_is_found_in_all_its_frames(
+    fps: float, first: int
+) -> None:
+    script = {index: [face_at((80.0, 60.0))] for index in range(first, 100)}
+    detector = ScriptedDetector(script)
+    frames = [numbered_frame(index, seconds=index / fps) for index in range(100)]
+
+    out = run_tracker(script, detector=detector, frames=frames)
+
+    assert ids(out) == [()] * first + [(1,)] * (100 - first)
+
+
+def test_a_film_without_faces_is_searched_half_as_often() -> None:
+    detector = ScriptedDetector({})
+    run_tracker({}, 101, detector=detector)
+
+    upright = [number for number in detector.searches if number <= 100]
+    assert {later - earlier for earlier, later in pairwise(upright)} <= {20, 21}
 
 
 def test_a_shot_change_ends_every_track_and_triggers_detection() -> None:
@@ -252,8 +275,8 @@ def test_full_images_are_made_only_for_frames_that_detection_searches() -> None:
         viewed.append(frame.index)
         return plain_view(frame, max_side_px)
 
-    def thumbnail(frame: Frame) -> RgbImage:
-        return np.ascontiguousarray(plain_view(frame, 640).rgb_hwc[::2, ::2])
+    def thumbnail(frame: Frame) -> NDArray[np.uint8]:
+        return np.ascontiguousarray(plain_view(frame, 640).rgb_hwc[::2, ::2, 1])
 
     script = {index: [moving_face(index)] for index in range(20, 40)}
     out = list(
@@ -262,7 +285,7 @@ def test_full_images_are_made_only_for_frames_that_detection_searches() -> None:
 
     assert [item.shot for item in out] == [0] * 20 + [1] * 20
     assert ids(out) == [()] * 20 + [(1,)] * 20
-    assert viewed == [0, 10, *range(20, 40)]
+    assert viewed == [0, *range(20, 40)]
 
 
 def test_a_film_without_frames_has_no_tracks() -> None:

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from support.frames import FORMATS, GRAY, random_frame
 
+from vidrestore.media.color.matrices import luma_weights
 from vidrestore.media.color.pixel_formats import PLANAR
-from vidrestore.media.color.preview import preview_rgb
+from vidrestore.media.color.preview import preview_luma, preview_rgb
 from vidrestore.media.color.region_rgb import region_to_rgb
 from vidrestore.types import ColorTags, DisplayGeometry, PixelFormat
 
@@ -39,3 +40,18 @@ def test_a_preview_is_never_enlarged() -> None:
     view = preview_rgb(frame, DisplayGeometry(coded_hw=(20, 30)), 640)
     assert view.rgb_hwc.shape == (20, 30, 3)
     np.testing.assert_allclose(view.view_to_display, np.eye(2, 3))
+
+
+@pytest.mark.parametrize("name", ["yuv420p", "yuvj420p", "yuv422p10le", "gbrp", "gray", "gray12le"])
+@pytest.mark.parametrize("side_px", [400, 240, 160, 40])
+def test_small_luma_is_that_of_the_frame_from_black_to_white(name: str, side_px: int) -> None:
+    is_full = name == "yuvj420p"
+    color = ColorTags(matrix=1, full_range=is_full)
+    pixel_format = PLANAR[name.replace("j", "")]
+    frame = random_frame(pixel_format, (240, 400), smooth=True, color=color)
+    exact = region_to_rgb(frame, (0, 0, 400, 240)) @ luma_weights(color, (240, 400)) * 255
+    luma = preview_luma(frame, side_px)
+    small = cv2.resize(exact, luma.shape[::-1], interpolation=cv2.INTER_AREA)
+    assert luma.shape[1] == side_px
+    # OpenCV's gray of RGB has the weights of BT.601.
+    assert np.abs(luma - small).max() <= (30.0 if name == "gbrp" else 3.0)

@@ -8,12 +8,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scenedetect import FrameTimecode
-from scenedetect.detectors import AdaptiveDetector, ContentDetector
+from scenedetect.detectors import AdaptiveDetector
 
 from vidrestore.faces.config import ShotConfig
-from vidrestore.faces.detection.detector import RgbImage
 
 T = TypeVar("T")
+
+LumaImage = NDArray[np.uint8]
+"""``(h, w)``, 0 is black and 255 white."""
 
 DELAY_FRAMES = 2
 """Whether a frame begins a shot is decided after this many further frames."""
@@ -31,7 +33,7 @@ _FLAT_STD = 1.0
 
 
 def mark_cuts(
-    items: Iterable[T], image_of: Callable[[T], RgbImage], *, config: ShotConfig | None = None
+    items: Iterable[T], image_of: Callable[[T], LumaImage], *, config: ShotConfig | None = None
 ) -> Iterator[tuple[T, bool]]:
     """Yield every item in order, with whether a new shot begins there.
 
@@ -55,6 +57,25 @@ class _CoarseImage(NamedTuple):
     """The same with mean 0 and variance 1; zeros if the image is flat."""
 
 
+class _LumaChanges(AdaptiveDetector):
+    """Measures changes in luma alone: PySceneDetect would convert every image to HSV first."""
+
+    def __init__(self, config: ShotConfig) -> None:
+        super().__init__(
+            adaptive_threshold=config.change_ratio,
+            min_content_val=config.min_change,
+            min_scene_len=1,
+            window_width=DELAY_FRAMES,
+        )
+        self._previous: LumaImage | None = None
+
+    def _calculate_frame_score(self, timecode: FrameTimecode, frame_img: LumaImage) -> float:
+        previous, self._previous = self._previous, frame_img
+        if previous is None:
+            return 0.0
+        return float(cv2.norm(frame_img, previous, cv2.NORM_L1)) / frame_img.size
+
+
 class ShotDetector:
     """Finds hard cuts; fades, flashes, flicker, pans and scratches are not cuts.
 
@@ -68,20 +89,14 @@ class ShotDetector:
     def __init__(self, config: ShotConfig | None = None) -> None:
         """Start before the first frame."""
         self._config = config or ShotConfig()
-        self._changes = AdaptiveDetector(
-            adaptive_threshold=self._config.change_ratio,
-            min_content_val=self._config.min_change,
-            min_scene_len=1,
-            window_width=DELAY_FRAMES,
-            weights=ContentDetector.LUMA_ONLY_WEIGHTS,
-        )
+        self._changes = _LumaChanges(self._config)
         self._coarse_images: deque[_CoarseImage | None] = deque(maxlen=2 * DELAY_FRAMES + 2)
-        self._views: deque[RgbImage] = deque(maxlen=DELAY_FRAMES + 1)
+        self._views: deque[LumaImage] = deque(maxlen=DELAY_FRAMES + 1)
         self._fed_count = 0
         self._pushed_count = 0
 
-    def push(self, image: RgbImage) -> bool | None:
-        """Take the next image, ``(h, w, 3)`` RGB of any size.
+    def push(self, image: LumaImage) -> bool | None:
+        """Take the next image, of any size.
 
         Returns:
             Whether a shot begins with the image ``DELAY_FRAMES`` before this one; None if there
@@ -118,22 +133,20 @@ class ShotDetector:
         for view in views:
             self._feed(view)
 
-    def _shrink(self, image: RgbImage) -> RgbImage:
+    def _shrink(self, image: LumaImage) -> LumaImage:
         factor = max(1, image.shape[1] // _VIEW_WIDTH_PX)
-        height, width = (max(1, side // factor) for side in image.shape[:2])
+        height, width = (max(1, side // factor) for side in image.shape)
         # Averaging whole blocks is several times faster than any other ratio.
         whole_blocks = image[: height * factor, : width * factor]
         if self._views:
-            height, width = self._views[-1].shape[:2]
+            height, width = self._views[-1].shape
         small = cv2.resize(whole_blocks, (width, height), interpolation=cv2.INTER_AREA)
         return np.asarray(small, dtype=np.uint8)
 
-    def _feed(self, view: RgbImage, *, mirrored: bool = False) -> bool:
+    def _feed(self, view: LumaImage, *, mirrored: bool = False) -> bool:
         """Return whether a shot begins ``DELAY_FRAMES`` before ``view``."""
         position = FrameTimecode(self._fed_count, _ANY_RATE_FPS)
-        is_proposed_cut = self._changes.process_frame(
-            position, cv2.cvtColor(view, cv2.COLOR_RGB2BGR)
-        )
+        is_proposed_cut = self._changes.process_frame(position, view)
         self._coarse_images.append(None if mirrored else _coarse_image(view))
         self._fed_count += 1
         coarse_images = list(self._coarse_images)
@@ -154,9 +167,8 @@ def _correlation(first: _CoarseImage, second: _CoarseImage) -> float:
     return float((first.pattern * second.pattern).mean())
 
 
-def _coarse_image(view: RgbImage) -> _CoarseImage:
-    gray = cv2.cvtColor(view, cv2.COLOR_RGB2GRAY)
-    coarse = np.asarray(cv2.resize(gray, _COARSE_WH, interpolation=cv2.INTER_AREA), np.float32)
+def _coarse_image(view: LumaImage) -> _CoarseImage:
+    coarse = np.asarray(cv2.resize(view, _COARSE_WH, interpolation=cv2.INTER_AREA), np.float32)
     spread = float(coarse.std())
     pattern = (coarse - coarse.mean()) / spread if spread > _FLAT_STD else np.zeros_like(coarse)
     return _CoarseImage(coarse, pattern)

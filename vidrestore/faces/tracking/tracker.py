@@ -3,25 +3,26 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from math import inf
 
+import cv2
+import numpy as np
+
 from vidrestore.faces.config import ShotConfig, TrackerConfig
-from vidrestore.faces.detection.detector import Detector, RgbImage
+from vidrestore.faces.detection.detector import Detector
 from vidrestore.faces.detection.rotated_search import detect_rotated
 from vidrestore.faces.tracking.association import (
     assign_detections,
     is_duplicate,
     is_plausible_match,
 )
-from vidrestore.faces.tracking.shot_detection import mark_cuts
+from vidrestore.faces.tracking.buffered_frame import BufferedFrame, View
+from vidrestore.faces.tracking.shot_detection import LumaImage, mark_cuts
 from vidrestore.faces.tracking.track import Observation, Track
-from vidrestore.types import Detection, Frame, RgbView, TrackedFace, TrackedFrame
+from vidrestore.types import Detection, Frame, TrackedFace, TrackedFrame
 
-View = Callable[[Frame, int], RgbView]
-"""Renders a frame upright with at most so many pixels on the longer side."""
-Thumbnail = Callable[[Frame], RgbImage]
-"""Renders a frame upright, small, for shot detection."""
+Thumbnail = Callable[[Frame], LumaImage]
+"""Renders the luma of a frame, small, for shot detection."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,14 +47,14 @@ def track_faces(
 ) -> Iterator[TrackedFrame]:
     """Yield every frame with its shot and its faces, in order.
 
-    The whole picture is searched at the start of every shot and a few times a second; in
-    between, every face is searched for where its motion puts it. A face that a search finds is
-    traced back to the frame where it appeared. A cut ends every track. ``landmarks_xy`` of the
-    faces are as detected; smoothing is a separate stage.
+    The whole picture is searched at the start of every shot and a few times a second, less often
+    while no face is known; in between, every face is searched for where its motion puts it. A face
+    that a search finds is traced back to the frame where it appeared. A cut ends every track.
+    ``landmarks_xy`` of the faces are as detected; smoothing is a separate stage.
 
-    A frame is buffered until ``lookahead_seconds`` have followed it. The buffer holds at most
-    ``max_lookahead_frames``, and shot detection two more, so memory does not depend on the film's
-    length. Where timestamps go backwards, the bound in frames holds.
+    A frame is buffered until ``lookahead_seconds`` have followed it, and a search. The buffer holds
+    at most ``max_lookahead_frames``, and shot detection two more, so memory does not depend on the
+    film's length. Where timestamps go backwards, the bound in frames holds.
 
     Args:
         frames: In presentation order.
@@ -70,11 +71,13 @@ def track_faces(
     start = start or TrackingStart()
     side_px = config.view_max_side_px
     buffered = (
-        _BufferedFrame(frame, float(frame.timestamp.seconds), view, side_px) for frame in frames
+        BufferedFrame(frame, float(frame.timestamp.seconds), view, side_px) for frame in frames
     )
 
-    def small_image(item: _BufferedFrame) -> RgbImage:
-        return item.view.rgb_hwc if thumbnail is None else thumbnail(item.frame)
+    def small_image(item: BufferedFrame) -> LumaImage:
+        if thumbnail is not None:
+            return thumbnail(item.frame)
+        return np.asarray(cv2.cvtColor(item.view.rgb_hwc, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
 
     tracker = _Tracker(detector, config, start)
     for item, is_cut in mark_cuts(buffered, small_image, config=shot_config):
@@ -87,36 +90,22 @@ def track_faces(
     yield from tracker.end_shot()
 
 
-@dataclass(frozen=True, eq=False)
-class _BufferedFrame:
-    frame: Frame
-    seconds: float
-    render: View
-    max_side_px: int
-
-    @cached_property
-    def view(self) -> RgbView:
-        return self.render(self.frame, self.max_side_px)
-
-    def observe(self, face: Detection) -> Observation:
-        return Observation(self.frame.index, self.seconds, face)
-
-
 class _Tracker:
     """Follows faces through the current shot and buffers its latest frames."""
 
     def __init__(self, detector: Detector, config: TrackerConfig, start: TrackingStart) -> None:
         self._detector = detector
         self._config = config
-        self._buffer: deque[_BufferedFrame] = deque()
+        self._buffer: deque[BufferedFrame] = deque()
         self._live: list[Track] = []
         self._tracks: list[Track] = []
         self._shot = start.shot
         self._next_id = start.track_id
         self._next_search = -inf
+        self._searched_index = -1
         self._next_rotated_search = -inf
 
-    def push(self, current: _BufferedFrame) -> None:
+    def push(self, current: BufferedFrame) -> None:
         """Track faces in the next frame of the shot."""
         previous = self._buffer[-1].seconds if self._buffer else -inf
         if current.seconds < previous:
@@ -125,7 +114,7 @@ class _Tracker:
         # A track that ended in the previous frame goes on, however far apart the two frames are.
         oldest = min(previous, current.seconds - self._config.max_gap_seconds)
         self._live = [track for track in self._live if track.last.seconds >= oldest]
-        if current.seconds >= self._next_search or not self._detector.has_fast_refine:
+        if self._is_search_due(current):
             self._search(current)
         else:
             self._follow(current, self._live)
@@ -160,15 +149,22 @@ class _Tracker:
             track.forget_before(index)
         return tracked
 
-    def _is_settled(self, buffered: _BufferedFrame) -> bool:
+    def _is_settled(self, buffered: BufferedFrame) -> bool:
         waiting_seconds = self._buffer[-1].seconds - buffered.seconds
+        is_searched = buffered.frame.index <= self._searched_index
+        has_waited = is_searched and waiting_seconds >= self._config.lookahead_seconds
+        return has_waited or len(self._buffer) > self._config.max_lookahead_frames
+
+    def _is_search_due(self, current: BufferedFrame) -> bool:
+        # A face can be traced back only through frames that are still in the buffer.
+        unsearched = current.frame.index - self._searched_index
         return (
-            waiting_seconds >= self._config.lookahead_seconds
-            or len(self._buffer) > self._config.max_lookahead_frames
+            current.seconds >= self._next_search
+            or (not self._live and unsearched >= self._config.max_lookahead_frames)
+            or not self._detector.has_fast_refine
         )
 
-    def _search(self, current: _BufferedFrame) -> None:
-        self._next_search = current.seconds + self._config.search_every_seconds
+    def _search(self, current: BufferedFrame) -> None:
         (detected,) = self._detector.detect([current.view.rgb_hwc])
         if detected or (not self._live and current.seconds >= self._next_rotated_search):
             self._next_rotated_search = current.seconds + self._config.rotated_search_after_seconds
@@ -184,12 +180,15 @@ class _Tracker:
         self._follow_missed(current, missed_tracks)
         new = [face for column, face in enumerate(detected) if column not in assigned.values()]
         self._begin_tracks(current, new)
+        config, is_idle = self._config, not self._live
+        pause = config.idle_search_every_seconds if is_idle else config.search_every_seconds
+        self._next_search, self._searched_index = current.seconds + pause, current.frame.index
 
-    def _detect_rotated(self, current: _BufferedFrame) -> tuple[Detection, ...]:
+    def _detect_rotated(self, current: BufferedFrame) -> tuple[Detection, ...]:
         detected = detect_rotated(self._detector, current.view.rgb_hwc)
         return tuple(face for face in detected if face.score >= self._config.rotated_threshold)
 
-    def _follow_missed(self, current: _BufferedFrame, missed_tracks: Sequence[Track]) -> None:
+    def _follow_missed(self, current: BufferedFrame, missed_tracks: Sequence[Track]) -> None:
         for track in missed_tracks:
             track.search_misses += 1
         lost_tracks = [
@@ -203,7 +202,7 @@ class _Tracker:
             for track in remaining:
                 track.searched_frames += 1
 
-    def _follow(self, current: _BufferedFrame, tracks: Sequence[Track]) -> None:
+    def _follow(self, current: BufferedFrame, tracks: Sequence[Track]) -> None:
         """Search for faces at their predicted positions."""
         if not tracks:
             return
@@ -214,7 +213,7 @@ class _Tracker:
             if face is not None and is_plausible_match(prediction, face):
                 track.add(current.observe(face))
 
-    def _begin_tracks(self, current: _BufferedFrame, faces: Sequence[Detection]) -> None:
+    def _begin_tracks(self, current: BufferedFrame, faces: Sequence[Detection]) -> None:
         for face in faces:
             known = (track.last for track in self._live)
             if any(o.index == current.frame.index and is_duplicate(o.face, face) for o in known):
@@ -227,13 +226,18 @@ class _Tracker:
                 self._trace_back(track)
 
     def _trace_back(self, track: Track) -> None:
-        """Follow a new face back through the buffered frames, to where it appeared."""
+        """Follow a new face back through the buffered frames, to where it appeared.
+
+        Frames in which it is missed are bridged as they are later on.
+        """
         for earlier in list(self._buffer)[-2::-1]:
+            if track.first_seconds - earlier.seconds > self._config.max_gap_seconds:
+                return
             prediction = track.predict(earlier.seconds)
             (face,) = self._detector.refine(earlier.view.rgb_hwc, [prediction])
             track.searched_frames += 1
             if face is None or not is_plausible_match(prediction, face):
-                return
+                continue
             others = (
                 other.observation_at(earlier.frame.index, earlier.seconds, 0.0)
                 for other in self._tracks
@@ -242,7 +246,7 @@ class _Tracker:
                 return
             track.add(earlier.observe(face))
 
-    def _drop_duplicates(self, current: _BufferedFrame) -> None:
+    def _drop_duplicates(self, current: BufferedFrame) -> None:
         """If several tracks follow one face, keep the one with the most observations."""
         distinct: list[Track] = []
         for track in sorted(self._live, key=lambda track: -track.hits):
@@ -256,7 +260,7 @@ class _Tracker:
                 distinct.append(track)
         self._live = [track for track in self._live if not track.discarded]
 
-    def _faces_in(self, buffered: _BufferedFrame) -> tuple[TrackedFace, ...]:
+    def _faces_in(self, buffered: BufferedFrame) -> tuple[TrackedFace, ...]:
         accepted: list[tuple[Track, Observation]] = []
         for track in sorted(self._tracks, key=lambda track: -track.hits):
             observation = track.observation_at(
@@ -267,7 +271,7 @@ class _Tracker:
             if not any(is_duplicate(other.face, observation.face) for _, other in accepted):
                 self._assign_track_id(track)
                 accepted.append((track, observation))
-        faces = (_to_tracked_face(*pair, buffered.view) for pair in accepted)
+        faces = (buffered.tracked_face(*pair) for pair in accepted)
         return tuple(sorted(faces, key=lambda face: face.track_id))
 
     def _is_accepted(self, track: Track) -> bool:
@@ -278,15 +282,3 @@ class _Tracker:
         if track.track_id is None:
             track.track_id = self._next_id
             self._next_id += 1
-
-
-def _to_tracked_face(track: Track, observation: Observation, view: RgbView) -> TrackedFace:
-    face = observation.face.mapped(view.view_to_display)
-    return TrackedFace(
-        track_id=track.track_id or 0,
-        box_xyxy=face.box_xyxy,
-        score=face.score,
-        landmarks_xy=face.landmarks_xy,
-        raw_landmarks_xy=face.landmarks_xy,
-        interpolated=observation.interpolated,
-    )

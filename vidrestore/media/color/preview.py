@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidrestore.affine import scaling
-from vidrestore.media.color.matrices import color_matrix, is_full_range
+from vidrestore.media.color.matrices import color_matrix, is_full_range, sample_range
 from vidrestore.media.color.region_rgb import PLANES_OF_CHANNELS, rgb_of_samples
 from vidrestore.media.color.sdr_view import sdr_view
 from vidrestore.types import DisplayGeometry, Frame, Plane, RgbView
@@ -34,6 +34,23 @@ def preview_rgb(frame: Frame, geometry: DisplayGeometry, max_side_px: int) -> Rg
         half_up = -0.5 if geometry.rows == "top" else 0.5
         to_display[:, 2] += replace(geometry, rows="all").coded_to_display()[:, 1] * half_up
     return RgbView(rgb_hwc=rgb, view_to_display=to_display)
+
+
+def preview_luma(frame: Frame, max_side_px: int) -> NDArray[np.uint8]:
+    """Return luma from black, 0, to white, 255, as coded: not turned and not stretched.
+
+    Its longer side is at most ``max_side_px``. It is for comparing frames of one film, at a third
+    of the cost of ``preview_rgb``.
+    """
+    height, width = frame.coded_hw
+    scale = min(1.0, max_side_px / max(height, width))
+    size_wh = max(1, round(width * scale)), max(1, round(height * scale))
+    if frame.pixel_format.model == "rgb" or sdr_view(frame.color) is not None:
+        return np.asarray(cv2.cvtColor(_small_rgb(frame, size_wh), cv2.COLOR_RGB2GRAY), np.uint8)
+    span = sample_range(frame.pixel_format, frame.color)
+    luma = _small_plane(frame.planes[0], size_wh).astype(np.float32)
+    luma = (luma - np.float32(span.black)) * np.float32(255.0 / span.span)
+    return np.clip(luma + 0.5, 0, 255).astype(np.uint8)
 
 
 def _small_rgb(frame: Frame, size_wh: tuple[int, int]) -> NDArray[np.uint8]:

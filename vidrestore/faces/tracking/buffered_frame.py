@@ -1,0 +1,42 @@
+"""A frame that waits in the tracker until its faces are final."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+from vidrestore.faces.tracking.track import Observation, Track
+from vidrestore.types import Detection, Frame, RgbView, TrackedFace
+
+View = Callable[[Frame, int], RgbView]
+"""Renders a frame upright with at most so many pixels on the longer side."""
+
+
+@dataclass(frozen=True, eq=False)
+class BufferedFrame:
+    """A frame, and its view for the detector, which is rendered when it is first needed."""
+
+    frame: Frame
+    seconds: float
+    render: View
+    max_side_px: int
+
+    @cached_property
+    def view(self) -> RgbView:
+        """The view; observations are in its pixels."""
+        return self.render(self.frame, self.max_side_px)
+
+    def observe(self, face: Detection) -> Observation:
+        """Return the observation of a face in this frame."""
+        return Observation(self.frame.index, self.seconds, face)
+
+    def tracked_face(self, track: Track, observation: Observation) -> TrackedFace:
+        """Return a face of a track in display pixels."""
+        face = observation.face.mapped(self.view.view_to_display)
+        return TrackedFace(
+            track_id=track.track_id or 0,
+            box_xyxy=face.box_xyxy,
+            score=face.score,
+            landmarks_xy=face.landmarks_xy,
+            raw_landmarks_xy=face.landmarks_xy,
+            interpolated=observation.interpolated,
+        )
