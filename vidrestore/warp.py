@@ -4,7 +4,7 @@ On a CPU OpenCV does the work, on a GPU torch; a test holds the two together.
 """
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
@@ -21,6 +21,36 @@ _NEARLY_SAME_SIZE = 0.9
 _NEARLY_ENLARGED = 1.2
 _NEARLY_SQUARE = 1.5
 """Rows this many times further apart than columns are not squeezed samples but those of a field."""
+
+
+class WarpPlan(NamedTuple):
+    """The steps of a warp, in order."""
+
+    small_hw: tuple[int, int] | None
+    """Size to which the source is averaged over areas first; None if it is not."""
+    source_to_rows: Affine
+    """Maps what is left of the source to a target with ``rows_per_row`` times as many rows."""
+    rows_per_row: int
+    """So many rows of that are averaged to one of the target."""
+    cubic: bool
+    """Whether samples are interpolated by a bicubic kernel, not linearly."""
+
+
+def plan_warp(
+    source_hw: tuple[int, int], source_to_target: Affine, *, sharp: bool = True
+) -> WarpPlan:
+    """Return the steps of ``warp_image`` for a picture of ``source_hw``."""
+    rows_per_row = _rows_per_row(source_to_target)
+    if rows_per_row > 1:
+        rows = np.array([[1.0, 0, 0], [0, rows_per_row, (rows_per_row - 1) / 2]])
+        source_to_target = compose_affines(source_to_target, rows)
+    scales_xy, small_hw = _scales_xy(source_to_target), None
+    if min(scales_xy) < _NEARLY_SAME_SIZE:
+        small_hw = _small_hw(source_hw, scales_xy)
+        to_small = scaling(small_hw[1] / source_hw[1], small_hw[0] / source_hw[0])
+        source_to_target = compose_affines(invert_affine(to_small), source_to_target)
+    cubic = sharp and scale_of(source_to_target) < _NEARLY_ENLARGED
+    return WarpPlan(small_hw, source_to_target, rows_per_row, cubic)
 
 
 def warp_image(
@@ -43,18 +73,16 @@ def warp_image(
         sharp: Move at about the same size with a bicubic kernel, which keeps fine detail, not
             with a bilinear one, which costs a third.
     """
-    rows_per_row = _rows_per_row(source_to_target)
-    if rows_per_row > 1:
-        return _averaged_rows(image_chw, source_to_target, target_hw, rows_per_row, sharp=sharp)
-    scales_xy = _scales_xy(source_to_target)
-    if min(scales_xy) < _NEARLY_SAME_SIZE:
-        image_chw, to_small = _shrunk(image_chw, scales_xy)
-        source_to_target = compose_affines(invert_affine(to_small), source_to_target)
-    scale = scale_of(source_to_target)
-    cubic = sharp and scale < _NEARLY_ENLARGED
-    if image_chw.device.type == "cpu":
-        return _warped_by_opencv(image_chw, source_to_target, target_hw, cubic=cubic)
-    return _warped_by_torch(image_chw, source_to_target, target_hw, cubic=cubic)
+    plan = plan_warp((image_chw.shape[1], image_chw.shape[2]), source_to_target, sharp=sharp)
+    if plan.small_hw is not None:
+        image_chw = average_areas(image_chw, plan.small_hw)
+    height, width = target_hw
+    warp = _warped_by_opencv if image_chw.device.type == "cpu" else _warped_by_torch
+    rows_hw = (height * plan.rows_per_row, width)
+    rows = warp(image_chw, plan.source_to_rows, rows_hw, cubic=plan.cubic)
+    if plan.rows_per_row == 1:
+        return rows
+    return rows.reshape(len(rows), height, plan.rows_per_row, width).mean(dim=2)
 
 
 def average_areas(image_chw: "Tensor", target_hw: tuple[int, int]) -> "Tensor":
@@ -97,21 +125,6 @@ def _rows_per_row(source_to_target: Affine) -> int:
     return round(ratio) if ratio >= _NEARLY_SQUARE else 1
 
 
-def _averaged_rows(
-    image_chw: "Tensor",
-    source_to_target: Affine,
-    target_hw: tuple[int, int],
-    count: int,
-    *,
-    sharp: bool,
-) -> "Tensor":
-    """Return the picture warped to ``count`` times as many rows, and these averaged in groups."""
-    height, width = target_hw
-    finer = compose_affines(source_to_target, np.array([[1.0, 0, 0], [0, count, (count - 1) / 2]]))
-    rows = warp_image(image_chw, finer, (height * count, width), sharp=sharp)
-    return rows.reshape(len(rows), height, count, width).mean(dim=2)
-
-
 def _scales_xy(source_to_target: Affine) -> tuple[float, float]:
     """Return the magnification of columns and of rows: one for both, unless rows lie far apart."""
     across, down = np.hypot(source_to_target[0, :2], source_to_target[1, :2])
@@ -121,15 +134,13 @@ def _scales_xy(source_to_target: Affine) -> tuple[float, float]:
     return scale, scale
 
 
-def _shrunk(image_chw: "Tensor", scales_xy: tuple[float, float]) -> "tuple[Tensor, Affine]":
-    """Return the picture averaged down by what is below 1 of the scales, and the map to it."""
-    height, width = image_chw.shape[1:]
-    small_h, small_w = (
+def _small_hw(source_hw: tuple[int, int], scales_xy: tuple[float, float]) -> tuple[int, int]:
+    """Return the size of a picture averaged down by what is below 1 of the scales."""
+    height, width = (
         max(1, round(size * min(1.0, scale)))
-        for size, scale in zip((height, width), reversed(scales_xy), strict=True)
+        for size, scale in zip(source_hw, reversed(scales_xy), strict=True)
     )
-    to_small = scaling(small_w / width, small_h / height)
-    return average_areas(image_chw, (small_h, small_w)), to_small
+    return height, width
 
 
 def _from_hwc(hwc: "np.ndarray[tuple[int, ...], np.dtype[np.float32]]") -> "Tensor":

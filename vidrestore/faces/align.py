@@ -1,5 +1,7 @@
 """Resamples faces from decoded planes to aligned crops, on the restorer's device."""
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 
@@ -9,7 +11,9 @@ from vidrestore.faces.template import similarity_to_template
 from vidrestore.media.color.region_rgb import aligned_box, region_sdr_rgb
 from vidrestore.types import (
     CROP_SIZE_PX,
+    Affine,
     AlignedFace,
+    Box,
     DisplayGeometry,
     Frame,
     TrackedFace,
@@ -27,6 +31,32 @@ CROP_CORNERS_XY = np.array(
         [CROP_SIZE_PX - 0.5, CROP_SIZE_PX - 0.5],
     ]
 )
+
+
+class CropRegion(NamedTuple):
+    """The part of a frame that a crop is resampled from."""
+
+    box_xyxy: Box
+    """In coded pixels, of whole chroma samples."""
+    region_to_pixels: Affine
+    """Maps pixels of the box to those of the crop."""
+    display_to_crop: Affine
+
+
+def crop_region(
+    frame: Frame, geometry: DisplayGeometry, face: TrackedFace, side_px: int = CROP_SIZE_PX
+) -> CropRegion | None:
+    """Return the region under the crop of ``face``; None if all of it is outside the frame."""
+    display_to_crop = similarity_to_template(face.landmarks_xy)
+    coded_to_crop = compose_affines(geometry.coded_to_display(), display_to_crop)
+    corners = apply_affine(invert_affine(coded_to_crop), CROP_CORNERS_XY)
+    low, high = corners.min(axis=0) - _MARGIN_PX, corners.max(axis=0) + _MARGIN_PX
+    box = aligned_box(frame, (float(low[0]), float(low[1]), float(high[0]), float(high[1])))
+    if box is None:
+        return None
+    region_to_crop = compose_affines(translation(*box[:2]), coded_to_crop)
+    to_pixels = compose_affines(region_to_crop, scaling(side_px / CROP_SIZE_PX))
+    return CropRegion(box, to_pixels, display_to_crop)
 
 
 @retry_out_of_memory
@@ -52,15 +82,9 @@ def align_face(
     Returns:
         None if the crop is completely outside the frame.
     """
-    display_to_crop = similarity_to_template(face.landmarks_xy)
-    coded_to_crop = compose_affines(geometry.coded_to_display(), display_to_crop)
-    corners = apply_affine(invert_affine(coded_to_crop), CROP_CORNERS_XY)
-    low, high = corners.min(axis=0) - _MARGIN_PX, corners.max(axis=0) + _MARGIN_PX
-    box = aligned_box(frame, (float(low[0]), float(low[1]), float(high[0]), float(high[1])))
-    if box is None:
+    source = crop_region(frame, geometry, face, side_px)
+    if source is None:
         return None
-    region = torch.from_numpy(region_sdr_rgb(frame, box)).permute(2, 0, 1).to(device)
-    region_to_crop = compose_affines(translation(*box[:2]), coded_to_crop)
-    region_to_pixels = compose_affines(region_to_crop, scaling(side_px / CROP_SIZE_PX))
-    crop = warp_image(region, region_to_pixels, (side_px, side_px), sharp=False)
-    return AlignedFace(face=face, display_to_crop=display_to_crop, crop_chw=crop)
+    region = torch.from_numpy(region_sdr_rgb(frame, source.box_xyxy)).permute(2, 0, 1).to(device)
+    crop = warp_image(region, source.region_to_pixels, (side_px, side_px), sharp=False)
+    return AlignedFace(face=face, display_to_crop=source.display_to_crop, crop_chw=crop)

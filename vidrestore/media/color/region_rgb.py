@@ -210,8 +210,8 @@ def _shrink_to_chroma(frame: Frame, change_hwc: FloatArray) -> FloatArray:
         cv2.sepFilter2D(
             change_hwc,
             -1,
-            _siting_kernel(shift_x, offset_x),
-            _siting_kernel(shift_y, offset_y),
+            siting_taps(shift_x, offset_x),
+            siting_taps(shift_y, offset_y),
             borderType=cv2.BORDER_REPLICATE,
         ),
         dtype=np.float32,
@@ -219,8 +219,13 @@ def _shrink_to_chroma(frame: Frame, change_hwc: FloatArray) -> FloatArray:
     return filtered[:: 1 << shift_y, :: 1 << shift_x]
 
 
-def _siting_kernel(shift: int, offset: float) -> FloatArray:
-    """Return odd-length taps, read at the first luma pixel of each chroma sample."""
+def siting_taps(shift: int, offset: float) -> FloatArray:
+    """Return the weights of luma pixels in a chroma sample, around its first luma pixel.
+
+    Args:
+        shift: log2 of the subsampling.
+        offset: Place of the first chroma sample, in luma pixels.
+    """
     if shift == 0:
         return np.ones(1, dtype=np.float32)
     step = 1 << shift

@@ -1,0 +1,76 @@
+"""Filters of batches of images, whose results for one image do not depend on the others.
+
+They are sums in a fixed order, not convolutions, whose algorithm may depend on the batch.
+"""
+
+from functools import lru_cache
+
+import cv2
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def correlate(
+    images_nchw: Tensor, taps: Tensor | list[float], *, dim: int, step: int = 1, reflect: bool = False
+) -> Tensor:
+    """Return images filtered along one dimension; beyond them the border is repeated.
+
+    Args:
+        images_nchw: ``(N, C, H, W)``.
+        taps: An odd number of them, the same for all, or ``(N, taps)``.
+        dim: 2 or 3.
+        step: Every how many rows or columns the result is computed.
+        reflect: Reflect the images at their outermost samples instead.
+    """
+    count = taps.shape[1] if isinstance(taps, Tensor) else len(taps)
+    reach, size = count // 2, images_nchw.shape[dim]
+    pads = [reach, reach, 0, 0] if dim == 3 else [0, 0, reach, reach]
+    wide = F.pad(images_nchw, pads, mode="reflect" if reflect else "replicate")
+    total: Tensor | None = None
+    for index in range(count):
+        tap = taps[:, index, None, None, None] if isinstance(taps, Tensor) else taps[index]
+        window = wide.narrow(dim, index, size)
+        part = tap * (window if step == 1 else window[_every(dim, step)])
+        total = part if total is None else total + part
+    assert total is not None
+    return total
+
+
+def _every(dim: int, step: int) -> tuple[slice, ...]:
+    return (*(slice(None),) * dim, slice(None, None, step))
+
+
+def gaussian_blur(images_nchw: Tensor, sigma: float) -> Tensor:
+    """Return images blurred as by OpenCV's filter of float32 images, with its borders."""
+    taps = _gaussian_taps(sigma)
+    return correlate(correlate(images_nchw, taps, dim=3, reflect=True), taps, dim=2, reflect=True)
+
+
+@lru_cache(maxsize=64)
+def _gaussian_taps(sigma: float) -> list[float]:
+    side = round(sigma * 8 + 1) | 1  # the side that OpenCV chooses for float32
+    return cv2.getGaussianKernel(side, sigma, cv2.CV_32F).ravel().tolist()
+
+
+def medians(values_fn: Tensor, valid_fn: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the median of the valid values of each row, and how many there are.
+
+    Args:
+        values_fn: ``(F, N)`` float32.
+        valid_fn: ``(F, N)`` bool.
+
+    Returns:
+        ``(F,)`` medians, 0 where nothing is valid, and ``(F,)`` int64.
+    """
+    ordered = torch.where(valid_fn, values_fn, torch.inf).sort(dim=1).values
+    count = valid_fn.sum(dim=1)
+    low, high = (count - 1).clamp(min=0) // 2, count // 2
+    pair = ordered.gather(1, torch.stack([low, high.clamp(max=values_fn.shape[1] - 1)], dim=1))
+    return torch.where(count > 0, (pair[:, 0] + pair[:, 1]) / 2, 0.0), count
+
+
+def smooth_step(values: Tensor, low: float, high: float) -> Tensor:
+    """Return 0 up to ``low``, 1 from ``high``, and between them ``3 x^2 - 2 x^3``."""
+    ramp = ((values - low) * (1.0 / (high - low))).clamp(0.0, 1.0)
+    return ramp * ramp * (3.0 - 2.0 * ramp)

@@ -1,0 +1,144 @@
+"""Regions of a batch to RGB, and changes of their RGB back to planes, as ``region_rgb`` does."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from vidrestore.media.color.matrices import color_matrix, luma_weights, sample_range
+from vidrestore.media.color.region_rgb import PLANES_OF_CHANNELS
+from vidrestore.pipeline.on_device.filters import correlate
+from vidrestore.pipeline.on_device.planes import Layout, Regions, add_to_samples, read_samples
+from vidrestore.types import FloatArray
+
+
+def regions_rgb(stacks: Sequence[Tensor], layout: Layout, regions: Regions) -> Tensor:
+    """Return ``(F, 3, h, w)`` float32 RGB in [0, 1]; beyond a frame its border is repeated.
+
+    Args:
+        stacks: The color planes of B frames, each ``(B, H, W)``.
+        layout: Of these frames, which have no HDR or wide primaries.
+        regions: The boxes.
+    """
+    rows, columns = regions.top[:, None] + regions.rows(), regions.left[:, None] + regions.columns()
+    model = layout.pixel_format.model
+    if model == "yuv":
+        luma = read_samples(stacks[0], regions.slots, rows, columns)
+        chroma = [_chroma(stacks[plane], layout, regions) for plane in (1, 2)]
+        matrix = color_matrix(layout.pixel_format, layout.color, layout.whole_hw).to_rgb
+        rgb = mixed_channels([luma, *chroma], matrix)
+    else:
+        read = [read_samples(stack, regions.slots, rows, columns) for stack in stacks]
+        span = sample_range(layout.pixel_format, layout.color)
+        samples = torch.stack([read[plane] for plane in PLANES_OF_CHANNELS[model]], dim=1)
+        rgb = (samples - span.black) * (1.0 / span.span)
+    return rgb.clamp_(0.0, 1.0)
+
+
+def mixed_channels(channels: Sequence[Tensor], matrix: FloatArray) -> Tensor:
+    """Return ``(F, rows, h, w)``: a matrix applied to three channels, each ``(F, h, w)``.
+
+    A fourth column of the matrix is added. The order of additions is always the same.
+    """
+    mixed: list[Tensor] = []
+    for row in matrix.tolist():
+        total = sum(weight * channel for weight, channel in zip(row, channels, strict=False))
+        mixed.append(total + row[3] if len(row) > 3 else total)  # pyright: ignore[reportArgumentType]
+    return torch.stack(mixed, dim=1)
+
+
+def _chroma(stack_bhw: Tensor, layout: Layout, regions: Regions) -> Tensor:
+    """Return a chroma plane at luma resolution, ``(F, h, w)``, interpolated by its siting."""
+    (step_x, step_y), (height, width) = layout.chroma_steps_xy, regions.padded_hw
+    first_y, first_x = regions.top[:, None] // step_y, regions.left[:, None] // step_x
+    y = (regions.rows() - regions.chroma_y[:, None]) / step_y
+    x = (regions.columns() - regions.chroma_x) / step_x
+    low_y, low_x = y.floor(), x.floor()
+    # Columns are interpolated after rows, among those that a region needs.
+    columns = first_x - 2 + torch.arange(width // step_x + 4, device=x.device)[None]
+    rows = first_y + low_y.long()
+    upper, lower = (
+        read_samples(stack_bhw, regions.slots, rows + down, columns) for down in (0, 1)
+    )
+    between = torch.lerp(upper, lower, (y - low_y)[:, :, None])
+    index = (low_x.long() + 2).expand(len(between), height, width)
+    left, right = between.gather(2, index), between.gather(2, index + 1)
+    return torch.lerp(left, right, (x - low_x)[:, None, :])
+
+
+def add_rgb_change(
+    stacks: Sequence[Tensor],
+    layout: Layout,
+    regions: Regions,
+    change_rgb: Tensor,
+    *,
+    keep_chroma: Tensor,
+) -> list[Tensor]:
+    """Return the planes with a change of RGB added; where it is 0, samples stay.
+
+    Args:
+        stacks: As for ``regions_rgb``.
+        layout: Likewise.
+        regions: The boxes, which do not overlap in one frame.
+        change_rgb: ``(F, 3, h, w)`` difference of RGB; what is outside the boxes is ignored.
+        keep_chroma: ``(F,)`` bool: change only luma. In RGB frames the change of luma is added to
+            all three planes.
+    """
+    pixel_format = layout.pixel_format
+    chosen = keep_chroma[:, None, None]
+    if pixel_format.model == "yuv":
+        matrix = color_matrix(pixel_format, layout.color, layout.whole_hw).delta_from_rgb
+        change = mixed_channels(change_rgb.unbind(1), matrix)
+        chroma = _shrunk_to_chroma(change[:, 1:], layout, regions).unbind(1)
+        chroma = [torch.where(chosen, 0.0, part) for part in chroma]
+        return [
+            _added(stack, layout, regions, part, is_chroma=plane > 0)
+            for plane, (stack, part) in enumerate(zip(stacks, [change[:, 0], *chroma], strict=True))
+        ]
+    span = sample_range(pixel_format, layout.color).span
+    weights = luma_weights(layout.color, layout.whole_hw)[None]
+    gray = mixed_channels(change_rgb.unbind(1), weights)[:, 0]
+    if pixel_format.model == "gray":
+        return [_added(stacks[0], layout, regions, gray * span)]
+    red, green, blue = (torch.where(chosen, gray, part) for part in change_rgb.unbind(1))
+    return [
+        _added(stack, layout, regions, part * span)
+        for stack, part in zip(stacks, (green, blue, red), strict=True)
+    ]
+
+
+def _added(
+    stack_bhw: Tensor, layout: Layout, regions: Regions, change: Tensor, *, is_chroma: bool = False
+) -> Tensor:
+    step_x, step_y = layout.chroma_steps_xy if is_chroma else (1, 1)
+    height, width = change.shape[1:]
+    rows = torch.arange(height, device=change.device)[None]
+    columns = torch.arange(width, device=change.device)[None]
+    # Frames of odd size end in half a chroma sample, so the ends are rounded up.
+    bottom = -(-(regions.top + regions.height) // step_y) - regions.top // step_y
+    right = -(-(regions.left + regions.width) // step_x) - regions.left // step_x
+    valid = (rows < bottom[:, None])[:, :, None] & (columns < right[:, None])[:, None, :]
+    return add_to_samples(
+        stack_bhw,
+        regions.slots,
+        regions.top[:, None] // step_y + rows,
+        regions.left[:, None] // step_x + columns,
+        change,
+        valid_fhw=valid,
+        max_value=layout.pixel_format.max_value,
+    )
+
+
+def _shrunk_to_chroma(change: Tensor, layout: Layout, regions: Regions) -> Tensor:
+    """Average a change at luma resolution over each chroma sample, by siting."""
+    step_x, step_y = layout.chroma_steps_xy
+    if (step_x, step_y) == (1, 1):
+        return change
+    count, channels, height, width = change.shape
+    # Beyond a box its border is repeated.
+    rows = regions.rows().clamp(max=regions.height[:, None] - 1)[:, None, :, None]
+    columns = regions.columns().clamp(max=regions.width[:, None] - 1)[:, None, None, :]
+    change = change.gather(2, rows.expand(count, channels, height, width))
+    change = change.gather(3, columns.expand(count, channels, height, width))
+    change = correlate(change, regions.siting_x, dim=3, step=step_x)
+    return correlate(change, regions.siting_y, dim=2, step=step_y)
