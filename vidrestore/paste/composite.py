@@ -29,9 +29,9 @@ from vidrestore.types import (
 )
 from vidrestore.warp import average_areas, warp_image
 
-_LUMA_CELLS = 128
+LUMA_CELLS = 128
 """Cells along the side of a crop, of each of which one sample counts for its mean."""
-_TONE_CELL_PX = 32
+TONE_CELL_PX = 32
 """Side of the cells in which color is matched, in crop pixels."""
 _SMOOTH_STEP_PX = 4
 """Spacing of the pixels at which smooth changes are warped."""
@@ -96,7 +96,7 @@ def paste_faces(
 def face_luma(crop_chw: Tensor) -> float:
     """Return the mean of the middle of a crop, where the face is, 0 to 255."""
     side = crop_chw.shape[-1]
-    inner = slice(side // 4, -side // 4, side // _LUMA_CELLS)
+    inner = slice(side // 4, -side // 4, side // LUMA_CELLS)
     return 255.0 * float(crop_chw[:, inner, inner].float().mean())
 
 
@@ -120,7 +120,7 @@ def _face_change(
     if config.color_match > 0:
         tone = _tone(face.restored_chw) - _tone(face.aligned.crop_chw)
         cells_to_region = compose_affines(
-            cells_to_crop(CROP_SIZE_PX // _TONE_CELL_PX), crop_to_region
+            cells_to_crop(CROP_SIZE_PX // TONE_CELL_PX), crop_to_region
         )
         tone_hwc = _smooth_region(tone, cells_to_region, region_hw)
         cv2.scaleAdd(tone_hwc, -config.color_match, change, change)
@@ -142,7 +142,7 @@ def _raw_change(
     than the crop stays. If it has fewer, the restored face replaces the source. In between, the
     two are mixed, so that nothing jumps when a face comes closer.
     """
-    fine_ratio = _fine_ratio(pixels_to_region)
+    fine_ratio = fine_ratio_of(pixels_to_region)
     if fine_ratio == 1.0:
         return _region(face.restored_chw - face.aligned.crop_chw, pixels_to_region, region_hw)
     change = _region(face.restored_chw, pixels_to_region, region_hw) - source
@@ -156,7 +156,7 @@ def _raw_head_change(
     source: FloatArray, face: RestoredFace, pixels_to_region: Affine, region_hw: tuple[int, int]
 ) -> FloatArray:
     """Return ``_raw_change`` up to rounding, resampled only once, because a head is large."""
-    fine_ratio = _fine_ratio(pixels_to_region)
+    fine_ratio = fine_ratio_of(pixels_to_region)
     mixed = face.restored_chw
     if fine_ratio > 0.0:
         mixed = torch.sub(mixed, face.aligned.crop_chw, alpha=fine_ratio)
@@ -166,7 +166,7 @@ def _raw_head_change(
     return change
 
 
-def _fine_ratio(pixels_to_region: Affine) -> float:
+def fine_ratio_of(pixels_to_region: Affine) -> float:
     """Return how much finer than the crop the frame is: 0 if coarser, 1 if finer."""
     return float(np.clip((scale_of(pixels_to_region) - 0.8) / 0.4, 0.0, 1.0))
 
@@ -174,7 +174,7 @@ def _fine_ratio(pixels_to_region: Affine) -> float:
 def _tone(crop_chw: Tensor) -> Tensor:
     """Return the means of a crop over overlapping cells, ``(3, S / cell, S / cell)``."""
     # Two steps read each sample once: half cells, then windows of 4 x 4 of these.
-    side = 2 * CROP_SIZE_PX // _TONE_CELL_PX
+    side = 2 * CROP_SIZE_PX // TONE_CELL_PX
     halves = average_areas(crop_chw, (side, side))
     return F.avg_pool2d(halves, kernel_size=4, stride=2, padding=1, count_include_pad=False)
 

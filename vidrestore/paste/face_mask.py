@@ -104,11 +104,11 @@ def _head_mask(
     to_region = compose_affines(cells_to_crop(HEAD_CELLS), crop_to_region)
     region_hw = (box[3] - box[1], box[2] - box[0])
     mask = warp_image(torch.from_numpy(cells)[None], to_region, region_hw, sharp=False)[0].numpy()
-    skin = _middle(mapped_bounds(crop_to_region, ellipse.corners_xy()))
+    skin = middle_of(mapped_bounds(crop_to_region, ellipse.corners_xy()))
     return FaceMask(box_xyxy=box, mask_hw=mask, skin=skin)
 
 
-def _middle(box_xyxy: tuple[float, float, float, float]) -> tuple[slice, slice]:
+def middle_of(box_xyxy: tuple[float, float, float, float]) -> tuple[slice, slice]:
     """Return the rows and columns in the middle of a box, which have no hair in a face's box."""
     left, top, right, bottom = box_xyxy
     margin_x, margin_y = (right - left) * _SKIN_MARGIN, (bottom - top) * _SKIN_MARGIN

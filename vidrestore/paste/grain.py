@@ -5,9 +5,9 @@ import numpy as np
 
 from vidrestore.types import FloatArray
 
-_VISIBLE = 1.0 / 255.0
+VISIBLE = 1.0 / 255.0
 """Noise below this is quantization, not grain; above twice this it counts fully."""
-_GRAIN_RADIUS_PX = 1.2
+GRAIN_RADIUS_PX = 1.2
 
 
 def noise_sigma(luma: FloatArray, inside: FloatArray) -> float:
@@ -53,13 +53,13 @@ def grain_to_add(
     """
     source_luma = np.asarray(cv2.transform(source_rgb, luma_weights[None, :]), np.float32)
     before = noise_sigma(source_luma[skin], mask[skin])
-    visible = float(np.clip(before / _VISIBLE - 1.0, 0.0, 1.0))
+    visible = float(np.clip(before / VISIBLE - 1.0, 0.0, 1.0))
     if visible == 0.0:
         return None
     restored_luma = np.asarray(cv2.transform(restored_rgb, luma_weights[None, :]), np.float32)
     after = noise_sigma(restored_luma[skin], mask[skin])
     missing = float(np.sqrt(max(0.0, 1.0 - (after / before) ** 2)))
-    smooth = np.asarray(cv2.GaussianBlur(source_luma, (0, 0), _GRAIN_RADIUS_PX), np.float32)
+    smooth = np.asarray(cv2.GaussianBlur(source_luma, (0, 0), GRAIN_RADIUS_PX), np.float32)
     residual = source_luma - smooth
     limit = 2.5 * before
     return np.clip(residual, -limit, limit) * np.float32(visible * missing)

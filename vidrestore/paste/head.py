@@ -46,23 +46,23 @@ _FULL_INSIDE = 0.70
 """Radius within which the shape is 1, as a share of the head's; the ramp is about 70 px wide."""
 _SHOULDERS_Y_PX = (360.0, 440.0)
 """Below this the border of the crop shows clothes, not background."""
-_COLOR_SIGMA = 0.07
+COLOR_SIGMA = 0.07
 """Standard deviation of the kernel that compares colors, in RGB from 0 to 1."""
-_BASE_DENSITY = 0.01
+BASE_DENSITY = 0.01
 """Added to both densities, so that colors found in neither area have no effect."""
-_HEAD_RATIO = (0.05, 0.5)
+HEAD_RATIO = (0.05, 0.5)
 """Ratio of the head in the density of a color: background up to the first, head from the second. A
 color of both counts as head."""
-_OUTLINE_CELLS = 5
+OUTLINE_CELLS = 5
 """Side of the window by which a head is dilated, so that both sides of its outline are restored."""
-_LIMIT_SIGMA_CELLS = 1.2
-_DETAIL_RATIO = (0.45, 0.8)
+LIMIT_SIGMA_CELLS = 1.2
+DETAIL_RATIO = (0.45, 0.8)
 """Detail of the restored crop relative to the film: the film stays up to the first, and the
 restored crop is shown from the second."""
-_MIN_DETAIL = 0.0014
+MIN_DETAIL = 0.0014
 """Mean difference of neighboring pixels that counts as no detail: 1/3 of a level of 255."""
-_DETAIL_SIGMA_CELLS = 1.5
-_NOISE_MARGIN = 1.25
+DETAIL_SIGMA_CELLS = 1.5
+NOISE_MARGIN = 1.25
 """Largest ratio of the noise in hair to that in skin, and in dark to lit places."""
 _BETWEEN_FACES = 0.25
 """Width of the transition between two faces: difference of distances to them, in face radii."""
@@ -88,10 +88,10 @@ def head_mask(
     inner = mask_on_grid(compose_affines(cells_to_crop(HEAD_CELLS), ellipse.to_unit), size_hw)
     colors = np.ascontiguousarray(crop_means_chw.permute(1, 2, 0).float().cpu().numpy())
     detail = detail_weight(face.aligned.crop_chw, face.restored_chw, ellipse)
-    mask = np.maximum(inner, _shape() * _upscale(likely_head(colors) * detail))
+    mask = np.maximum(inner, head_shape() * _upscale(likely_head(colors) * detail))
     if face.face_mask_hw is not None and face.head_mask_hw is not None:
         confidence = mask_confidence(_cells(face.face_mask_hw), ellipse)
-        parsed = np.maximum(inner, _shape() * _upscale(detail))
+        parsed = np.maximum(inner, head_shape() * _upscale(detail))
         parsed *= _upscale(feather(_cells(face.head_mask_hw)))
         mask += np.float32(confidence) * (parsed - mask)
     if others_xy:
@@ -110,11 +110,11 @@ def likely_head(colors_hwc: FloatArray) -> FloatArray:
         colors_hwc: ``(COLOR_CELLS, COLOR_CELLS, 3)`` RGB in [0, 1].
     """
     colors = colors_hwc.reshape(-1, 3)
-    middle, surroundings = (_density(colors, samples) for samples in _samples())
+    middle, surroundings = (_density(colors, samples) for samples in color_samples())
     ratio = np.asarray(middle / (middle + surroundings), np.float32)
-    limit = smooth_step(ratio.reshape(COLOR_CELLS, COLOR_CELLS), *_HEAD_RATIO)
-    dilated = cv2.dilate(limit, np.ones((_OUTLINE_CELLS, _OUTLINE_CELLS), np.uint8))
-    return np.asarray(cv2.GaussianBlur(dilated, (0, 0), _LIMIT_SIGMA_CELLS), np.float32)
+    limit = smooth_step(ratio.reshape(COLOR_CELLS, COLOR_CELLS), *HEAD_RATIO)
+    dilated = cv2.dilate(limit, np.ones((OUTLINE_CELLS, OUTLINE_CELLS), np.uint8))
+    return np.asarray(cv2.GaussianBlur(dilated, (0, 0), LIMIT_SIGMA_CELLS), np.float32)
 
 
 def detail_weight(source_chw: Tensor, restored_chw: Tensor, ellipse: FaceEllipse) -> FloatArray:
@@ -130,14 +130,14 @@ def detail_weight(source_chw: Tensor, restored_chw: Tensor, ellipse: FaceEllipse
     before, after = _mean_gradient(source_chw), _mean_gradient(restored_chw)
     size_hw = (COLOR_CELLS, COLOR_CELLS)
     core = mask_on_grid(compose_affines(cells_to_crop(COLOR_CELLS), ellipse.to_unit), size_hw) > 0.5
-    noise = _NOISE_MARGIN * np.median(before[core]) if core.any() else 0.0
+    noise = NOISE_MARGIN * np.median(before[core]) if core.any() else 0.0
     before = np.sqrt(np.maximum(before**2 - np.float32(noise**2), 0.0))
-    floor = np.float32(_MIN_DETAIL)
+    floor = np.float32(MIN_DETAIL)
     before, after = (
-        np.asarray(cv2.GaussianBlur(gradient, (0, 0), _DETAIL_SIGMA_CELLS), np.float32) + floor
+        np.asarray(cv2.GaussianBlur(gradient, (0, 0), DETAIL_SIGMA_CELLS), np.float32) + floor
         for gradient in (before, after)
     )
-    return smooth_step(after / before, *_DETAIL_RATIO)
+    return smooth_step(after / before, *DETAIL_RATIO)
 
 
 def _mean_gradient(crop_chw: Tensor) -> FloatArray:
@@ -187,12 +187,12 @@ def _density(colors: FloatArray, samples: tuple[NDArray[np.intp], FloatArray]) -
     distances = np.zeros((len(colors), len(references)), np.float32)
     for channel in range(3):
         distances += np.square(colors[:, None, channel] - references[:, channel])
-    similarity = np.exp(distances * np.float32(-0.5 / _COLOR_SIGMA**2)) * weights
-    return np.asarray(similarity.sum(axis=1) + np.float32(_BASE_DENSITY), np.float32)
+    similarity = np.exp(distances * np.float32(-0.5 / COLOR_SIGMA**2)) * weights
+    return np.asarray(similarity.sum(axis=1) + np.float32(BASE_DENSITY), np.float32)
 
 
 @cache
-def _samples() -> tuple[tuple[NDArray[np.intp], FloatArray], ...]:
+def color_samples() -> tuple[tuple[NDArray[np.intp], FloatArray], ...]:
     """Return indexes and weights of every third cell of middle and border; weights sum to 1."""
     middle = smooth_step(1.0 - _superellipse(COLOR_CELLS, _MIDDLE), 0.0, 0.3)
     outside = smooth_step(_superellipse(COLOR_CELLS, _SURROUNDINGS), 1.0, 1.12)
@@ -209,7 +209,7 @@ def _samples() -> tuple[tuple[NDArray[np.intp], FloatArray], ...]:
 
 
 @cache
-def _shape() -> FloatArray:
+def head_shape() -> FloatArray:
     """Return the head's shape, ``(HEAD_CELLS, HEAD_CELLS)`` in [0, 1]."""
     radius = _superellipse(HEAD_CELLS, _HEAD)
     shape = smooth_step(-radius, -1.0, -_FULL_INSIDE)

@@ -21,18 +21,18 @@ from vidrestore.types import CROP_SIZE_PX, Affine, FloatArray
 _CENTER_BELOW_EYES = 0.33
 _HALF_HEIGHT = 1.65
 _HALF_WIDTH = 1.33
-_FULL_INSIDE = 0.70
+FULL_INSIDE = 0.70
 """Radius relative to the ellipse's within which the mask is 1."""
-_FULL_INSIDE_OF_PARSED = 0.85
+FULL_INSIDE_OF_PARSED = 0.85
 """The same if the parser's mask defines the border."""
-_CORE = 0.5
+CORE = 0.5
 """Radius of the core, nearly all of which is face unless it is occluded."""
-_CORE_FACE_RATIOS = (0.25, 0.65)
+CORE_FACE_RATIOS = (0.25, 0.65)
 """Fraction of the core classified as face: up to the first the parser's mask is ignored, from the
 second it counts fully."""
-_FEATHER_PX = 10.0
+FEATHER_PX = 10.0
 """Standard deviation of the blur of the parser's mask, in crop pixels."""
-_SATURATION = 0.125
+SATURATION = 0.125
 """Blurred probabilities this close to 0 or 1 count as 0 or 1."""
 _BORDER_PX = 4.0
 """Minimum distance of the ellipse from the border of the crop, in crop pixels."""
@@ -123,7 +123,7 @@ def smooth_step(values: FloatArray, low: float, high: float) -> FloatArray:
 
 
 def mask_on_grid(
-    region_to_unit: Affine, region_hw: tuple[int, int], *, full_inside: float = _FULL_INSIDE
+    region_to_unit: Affine, region_hw: tuple[int, int], *, full_inside: float = FULL_INSIDE
 ) -> FloatArray:
     """Return the mask at every pixel of a region, ``(h, w)`` in [0, 1].
 
@@ -152,10 +152,10 @@ def feather(cells_hw: FloatArray) -> FloatArray:
     Args:
         cells_hw: Fraction of each cell that is face, in [0, 1].
     """
-    sigma = _FEATHER_PX * cells_hw.shape[0] / CROP_SIZE_PX
+    sigma = FEATHER_PX * cells_hw.shape[0] / CROP_SIZE_PX
     blurred = cv2.GaussianBlur(cells_hw, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
-    gain = np.float32(1.0 / (1.0 - 2.0 * _SATURATION))
-    weight = (np.asarray(blurred, np.float32) - np.float32(_SATURATION)) * gain
+    gain = np.float32(1.0 / (1.0 - 2.0 * SATURATION))
+    weight = (np.asarray(blurred, np.float32) - np.float32(SATURATION)) * gain
     return np.clip(weight, 0.0, 1.0, dtype=np.float32)
 
 
@@ -170,9 +170,9 @@ def mask_confidence(cells_hw: FloatArray, ellipse: FaceEllipse) -> float:
     cells_to_unit = compose_affines(cells_to_crop(side), ellipse.to_unit)
     x = np.arange(side, dtype=np.float64)
     units = apply_affine(cells_to_unit, np.stack(np.meshgrid(x, x), axis=-1).reshape(-1, 2))
-    core = np.hypot(units[:, 0], units[:, 1]).reshape(side, side) <= _CORE
+    core = np.hypot(units[:, 0], units[:, 1]).reshape(side, side) <= CORE
     ratio = float(cells_hw[core].mean()) if core.any() else 0.0
-    low, high = _CORE_FACE_RATIOS
+    low, high = CORE_FACE_RATIOS
     ramp = float(np.clip((ratio - low) / (high - low), 0.0, 1.0))
     return ramp * ramp * (3.0 - 2.0 * ramp)
 
@@ -193,7 +193,7 @@ def combine_masks(
     plain = mask_on_grid(region_to_unit, (height, width))
     if confidence == 0.0:
         return plain
-    wide = mask_on_grid(region_to_unit, (height, width), full_inside=_FULL_INSIDE_OF_PARSED)
+    wide = mask_on_grid(region_to_unit, (height, width), full_inside=FULL_INSIDE_OF_PARSED)
     mixed = plain + np.float32(confidence) * (wide * weight_hw - plain)
     return np.asarray(mixed, dtype=np.float32)
 

@@ -1,4 +1,4 @@
-"""Crops of a batch of faces, resampled from planes on the device, as ``align_face`` does for one."""
+"""Crops of a batch of faces, cut from planes on the device as ``align_face`` does it for one."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -69,7 +69,9 @@ def cut_crops(
 def _cut(requests: Sequence[CropRequest], shape: _Shape, device: torch.device) -> Tensor:
     slots = {id(planes): planes for planes in (request.planes for request in requests)}
     order = {key: slot for slot, key in enumerate(slots)}
-    stacks = [torch.stack(planes) for planes in zip(*(p.planes for p in slots.values()), strict=True)]
+    stacks = [
+        torch.stack(planes) for planes in zip(*(p.planes for p in slots.values()), strict=True)
+    ]
     regions = Regions.uploaded(
         [request.region._replace(slot=order[id(request.planes)]) for request in requests], device
     )

@@ -12,7 +12,12 @@ from torch.nn import functional as F
 
 
 def correlate(
-    images_nchw: Tensor, taps: Tensor | list[float], *, dim: int, step: int = 1, reflect: bool = False
+    images_nchw: Tensor,
+    taps: Tensor | list[float],
+    *,
+    dim: int,
+    step: int = 1,
+    reflect: bool = False,
 ) -> Tensor:
     """Return images filtered along one dimension; beyond them the border is repeated.
 
@@ -41,10 +46,17 @@ def _every(dim: int, step: int) -> tuple[slice, ...]:
     return (*(slice(None),) * dim, slice(None, None, step))
 
 
-def gaussian_blur(images_nchw: Tensor, sigma: float) -> Tensor:
-    """Return images blurred as by OpenCV's filter of float32 images, with its borders."""
+def gaussian_blur(images_nchw: Tensor, sigma: float, *, reflect: bool = True) -> Tensor:
+    """Return images blurred as by OpenCV's filter of float32 images.
+
+    Args:
+        images_nchw: ``(N, C, H, W)``.
+        sigma: Standard deviation in pixels.
+        reflect: Whether the images are reflected beyond their borders, or these are repeated.
+    """
     taps = _gaussian_taps(sigma)
-    return correlate(correlate(images_nchw, taps, dim=3, reflect=True), taps, dim=2, reflect=True)
+    across = correlate(images_nchw, taps, dim=3, reflect=reflect)
+    return correlate(across, taps, dim=2, reflect=reflect)
 
 
 @lru_cache(maxsize=64)

@@ -32,11 +32,11 @@ class Layout(NamedTuple):
         """Planes without alpha, which nothing reads or changes."""
         return range(1 if self.pixel_format.model == "gray" else 3)
 
-    @property
-    def chroma_steps_xy(self) -> tuple[int, int]:
-        """Luma pixels per chroma sample."""
+    def steps_of(self, plane: int) -> tuple[int, int]:
+        """Return how many columns and rows of the frame a sample of a plane stands for."""
+        is_chroma = self.pixel_format.model == "yuv" and plane > 0
         shift_x, shift_y = self.pixel_format.chroma_shift_xy
-        return 1 << shift_x, 1 << shift_y
+        return (1 << shift_x, 1 << shift_y) if is_chroma else (1, 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,14 +138,45 @@ class Regions:
         """Return ``(1, w)``."""
         return torch.arange(self.padded_hw[1], device=self.top.device)[None]
 
-    def inside(self) -> Tensor:
-        """Return ``(F, h, w)``: whether a pixel is in the box itself."""
-        rows, columns = self.rows() < self.height[:, None], self.columns() < self.width[:, None]
-        return rows[:, :, None] & columns[:, None, :]
+    def samples_of(self, layout: Layout, plane: int) -> tuple[Tensor, Tensor]:
+        """Return the rows ``(F, h)`` and columns ``(F, w)`` of the padded regions in a plane."""
+        step_x, step_y = layout.steps_of(plane)
+        rows, columns = self.rows()[:, : -(-self.padded_hw[0] // step_y)], self.columns()
+        columns = columns[:, : -(-self.padded_hw[1] // step_x)]
+        return self.top[:, None] // step_y + rows, self.left[:, None] // step_x + columns
+
+    def ends_of(self, layout: Layout, plane: int) -> tuple[Tensor, Tensor]:
+        """Return the row and the column of a plane, each ``(F,)``, at which the boxes end."""
+        step_x, step_y = layout.steps_of(plane)
+        # Frames of odd size end in half a chroma sample, so the ends are rounded up.
+        return -(-(self.top + self.height) // step_y), -(-(self.left + self.width) // step_x)
+
+    def extended(self, images_fchw: Tensor, *, reflect: bool = False) -> Tensor:
+        """Return images of the padded regions with what is outside the boxes replaced.
+
+        Args:
+            images_fchw: ``(F, C, h, w)``.
+            reflect: Whether it becomes the reflection of the box, or its border repeated.
+        """
+        places = (self.rows()[:, None, :, None], self.columns()[:, None, None, :])
+        for dim, place, sizes in zip((2, 3), places, (self.height, self.width), strict=True):
+            last = sizes[:, None, None, None] - 1
+            beyond = (2 * last - place).clamp(min=0) if reflect else last
+            place = torch.where(place > last, beyond, place)
+            images_fchw = images_fchw.gather(dim, place.expand(images_fchw.shape))
+        return images_fchw
 
 
 def read_samples(stack_bhw: Tensor, slots: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Return ``(F, h, w)`` float32 samples of one plane of a batch; its border is repeated.
+    """Return ``(F, h, w)`` float32 samples of one plane of a batch; its border is repeated."""
+    samples = read_bits(stack_bhw, slots, rows, columns)
+    if samples.dtype == torch.int16:
+        samples = samples.int() & 0xFFFF
+    return samples.float()
+
+
+def read_bits(stack_bhw: Tensor, slots: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Return ``(F, h, w)`` samples of one plane of a batch as they are stored.
 
     Args:
         stack_bhw: ``(B, H, W)`` uint8, or the bits of uint16.
@@ -155,10 +186,7 @@ def read_samples(stack_bhw: Tensor, slots: Tensor, rows: Tensor, columns: Tensor
     """
     height, width = stack_bhw.shape[1:]
     rows, columns = rows.clamp(0, height - 1), columns.clamp(0, width - 1)
-    samples = stack_bhw[slots[:, None, None], rows[:, :, None], columns[:, None, :]]
-    if samples.dtype == torch.int16:
-        samples = samples.int() & 0xFFFF
-    return samples.float()
+    return stack_bhw[slots[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 
 def add_to_samples(

@@ -49,7 +49,7 @@ def mixed_channels(channels: Sequence[Tensor], matrix: FloatArray) -> Tensor:
 
 def _chroma(stack_bhw: Tensor, layout: Layout, regions: Regions) -> Tensor:
     """Return a chroma plane at luma resolution, ``(F, h, w)``, interpolated by its siting."""
-    (step_x, step_y), (height, width) = layout.chroma_steps_xy, regions.padded_hw
+    (step_x, step_y), (height, width) = layout.steps_of(1), regions.padded_hw
     first_y, first_x = regions.top[:, None] // step_y, regions.left[:, None] // step_x
     y = (regions.rows() - regions.chroma_y[:, None]) / step_y
     x = (regions.columns() - regions.chroma_x) / step_x
@@ -57,9 +57,7 @@ def _chroma(stack_bhw: Tensor, layout: Layout, regions: Regions) -> Tensor:
     # Columns are interpolated after rows, among those that a region needs.
     columns = first_x - 2 + torch.arange(width // step_x + 4, device=x.device)[None]
     rows = first_y + low_y.long()
-    upper, lower = (
-        read_samples(stack_bhw, regions.slots, rows + down, columns) for down in (0, 1)
-    )
+    upper, lower = (read_samples(stack_bhw, regions.slots, rows + down, columns) for down in (0, 1))
     between = torch.lerp(upper, lower, (y - low_y)[:, :, None])
     index = (low_x.long() + 2).expand(len(between), height, width)
     left, right = between.gather(2, index), between.gather(2, index + 1)
@@ -91,54 +89,37 @@ def add_rgb_change(
         change = mixed_channels(change_rgb.unbind(1), matrix)
         chroma = _shrunk_to_chroma(change[:, 1:], layout, regions).unbind(1)
         chroma = [torch.where(chosen, 0.0, part) for part in chroma]
-        return [
-            _added(stack, layout, regions, part, is_chroma=plane > 0)
-            for plane, (stack, part) in enumerate(zip(stacks, [change[:, 0], *chroma], strict=True))
-        ]
-    span = sample_range(pixel_format, layout.color).span
-    weights = luma_weights(layout.color, layout.whole_hw)[None]
-    gray = mixed_channels(change_rgb.unbind(1), weights)[:, 0]
-    if pixel_format.model == "gray":
-        return [_added(stacks[0], layout, regions, gray * span)]
-    red, green, blue = (torch.where(chosen, gray, part) for part in change_rgb.unbind(1))
+        parts = [change[:, 0], *chroma]
+    else:
+        span = sample_range(pixel_format, layout.color).span
+        weights = luma_weights(layout.color, layout.whole_hw)[None]
+        gray = mixed_channels(change_rgb.unbind(1), weights)[:, 0]
+        red, green, blue = (torch.where(chosen, gray, part) for part in change_rgb.unbind(1))
+        parts = [gray] if pixel_format.model == "gray" else [green, blue, red]
+        parts = [part * span for part in parts]
     return [
-        _added(stack, layout, regions, part * span)
-        for stack, part in zip(stacks, (green, blue, red), strict=True)
+        _added(stack, layout, regions, plane, part)
+        for plane, (stack, part) in enumerate(zip(stacks, parts, strict=True))
     ]
 
 
 def _added(
-    stack_bhw: Tensor, layout: Layout, regions: Regions, change: Tensor, *, is_chroma: bool = False
+    stack_bhw: Tensor, layout: Layout, regions: Regions, plane: int, change: Tensor
 ) -> Tensor:
-    step_x, step_y = layout.chroma_steps_xy if is_chroma else (1, 1)
-    height, width = change.shape[1:]
-    rows = torch.arange(height, device=change.device)[None]
-    columns = torch.arange(width, device=change.device)[None]
-    # Frames of odd size end in half a chroma sample, so the ends are rounded up.
-    bottom = -(-(regions.top + regions.height) // step_y) - regions.top // step_y
-    right = -(-(regions.left + regions.width) // step_x) - regions.left // step_x
+    rows, columns = regions.samples_of(layout, plane)
+    bottom, right = regions.ends_of(layout, plane)
     valid = (rows < bottom[:, None])[:, :, None] & (columns < right[:, None])[:, None, :]
+    top_value = layout.pixel_format.max_value
     return add_to_samples(
-        stack_bhw,
-        regions.slots,
-        regions.top[:, None] // step_y + rows,
-        regions.left[:, None] // step_x + columns,
-        change,
-        valid_fhw=valid,
-        max_value=layout.pixel_format.max_value,
+        stack_bhw, regions.slots, rows, columns, change, valid_fhw=valid, max_value=top_value
     )
 
 
 def _shrunk_to_chroma(change: Tensor, layout: Layout, regions: Regions) -> Tensor:
     """Average a change at luma resolution over each chroma sample, by siting."""
-    step_x, step_y = layout.chroma_steps_xy
+    step_x, step_y = layout.steps_of(1)
     if (step_x, step_y) == (1, 1):
         return change
-    count, channels, height, width = change.shape
-    # Beyond a box its border is repeated.
-    rows = regions.rows().clamp(max=regions.height[:, None] - 1)[:, None, :, None]
-    columns = regions.columns().clamp(max=regions.width[:, None] - 1)[:, None, None, :]
-    change = change.gather(2, rows.expand(count, channels, height, width))
-    change = change.gather(3, columns.expand(count, channels, height, width))
+    change = regions.extended(change)
     change = correlate(change, regions.siting_x, dim=3, step=step_x)
     return correlate(change, regions.siting_y, dim=2, step=step_y)

@@ -61,7 +61,7 @@ class Warps:
             for warp in warps
         ]
         numbers = upload(np.array(rows, dtype=np.float32), device)
-        self._to_source = numbers[:, :6].unflatten(1, (2, 3))
+        self._to_source = numbers[:, :6].reshape(-1, 2, 3)
         self._source_hw, self._small_hw = numbers[:, 6:8], numbers[:, 8:]
 
     def apply(self, images_fchw: Tensor, target_hw: tuple[int, int]) -> Tensor:
@@ -85,7 +85,7 @@ class Warps:
         )
         if rows_per_row == 1:
             return warped
-        return warped.unflatten(2, (height, rows_per_row)).mean(dim=3)
+        return warped.view(*warped.shape[:2], height, rows_per_row, width).mean(dim=3)
 
     def _averaged(self, images_fchw: Tensor, small_hw: tuple[int, int]) -> Tensor:
         down, across = (

@@ -1,0 +1,97 @@
+"""Between upload and download of a batch, the host never waits for the device.
+
+The device is ``meta``, whose tensors have no values: whoever reads one on the host fails. So the
+same code that runs on a GPU is run as it would be there, without one.
+"""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from support.devicestages import HW, geometry_of, tagged
+from support.frames import GBR, GRAY16, YUV420, YUV420P10
+from support.restoring import face_at, restored_face
+from support.syncs import WaitCounter, counted
+
+from vidrestore.faces.align import crop_region
+from vidrestore.paste.settings import PasteConfig
+from vidrestore.pipeline.on_device.align import CropRequest, cut_crops
+from vidrestore.pipeline.on_device.paste_frames import FrameToPaste, StartedPaste
+from vidrestore.pipeline.on_device.planes import upload_planes
+from vidrestore.pipeline.on_device.transfers import Uploader
+from vidrestore.settings import MaskShape
+from vidrestore.types import PixelFormat
+
+META = torch.device("meta")
+FACES = (face_at((60, 70), size_px=110, angle=0.3), face_at((140, 90), size_px=620, track_id=2))
+
+
+def cut_and_paste(pixel_format: PixelFormat, mask: MaskShape, frames: int) -> None:
+    """Do what a batch of frames goes through on the device."""
+    pictures = [tagged(pixel_format, full_range=False, index=index) for index in range(frames)]
+    uploaded = upload_planes(pictures, Uploader(META))
+    restored = [
+        tuple(restored_face(frame, geometry_of(frame), face, gain=0.5) for face in FACES)
+        for frame in pictures
+    ]
+    requests: list[CropRequest] = []
+    for frame, planes in zip(pictures, uploaded, strict=True):
+        for face in FACES:
+            source = crop_region(frame, geometry_of(frame), face)
+            assert source is not None
+            requests.append(CropRequest(frame, planes, source, 512))
+    crops = iter(cut_crops(requests, batch_size=4, device=META))
+    items = [
+        FrameToPaste(
+            frame=frame,
+            geometry=geometry_of(frame),
+            planes=planes,
+            faces=faces,
+            crops=tuple((crop, crop * 0.5) for crop in (next(crops), next(crops))),
+            keep_chroma=False,
+        )
+        for frame, planes, faces in zip(pictures, uploaded, restored, strict=True)
+    ]
+    StartedPaste(items, config=PasteConfig(mask=mask), batch_size=4, device=META)
+
+
+@pytest.mark.parametrize("mask", ["face", "head"])
+@pytest.mark.parametrize(
+    "pixel_format", [YUV420, YUV420P10, GBR, GRAY16], ids=lambda pixel_format: pixel_format.name
+)
+def test_a_batch_is_cut_and_pasted_without_a_wait(
+    pixel_format: PixelFormat, mask: MaskShape
+) -> None:
+    cut_and_paste(pixel_format, mask, 1)  # fills caches
+    counter = counted(lambda: cut_and_paste(pixel_format, mask, 2))
+    assert not counter.waits
+    assert counter.operations.total() > 100
+
+
+def test_the_operations_do_not_grow_with_the_frames_of_a_batch() -> None:
+    def on_device(frames: int) -> int:
+        counter = counted(lambda: cut_and_paste(YUV420, "head", frames))
+        return sum(counter.operations[name] for name in ("grid_sampler_2d", "index", "scatter_"))
+
+    on_device(1)
+    assert on_device(2) == on_device(1)
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [
+        lambda values: float(values.sum()),
+        lambda values: values[values > 0.5],
+        lambda values: values.nonzero(),
+    ],
+)
+def test_a_wait_is_counted(wait: Callable[[torch.Tensor], object]) -> None:
+    values = torch.rand(8)
+    with WaitCounter() as counter:
+        wait(values)
+    assert counter.waits
+
+
+def test_a_value_of_the_device_cannot_be_read_on_the_host() -> None:
+    with pytest.raises((NotImplementedError, RuntimeError)):
+        torch.zeros(HW, device=META).cpu()
