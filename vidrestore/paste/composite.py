@@ -29,7 +29,7 @@ from vidrestore.types import (
 )
 from vidrestore.warp import average_areas, warp_image
 
-LUMA_CELLS = 128
+_LUMA_CELLS = 128
 """Cells along the side of a crop, of each of which one sample counts for its mean."""
 TONE_CELL_PX = 32
 """Side of the cells in which color is matched, in crop pixels."""
@@ -96,7 +96,7 @@ def paste_faces(
 def face_luma(crop_chw: Tensor) -> float:
     """Return the mean of the middle of a crop, where the face is, 0 to 255."""
     side = crop_chw.shape[-1]
-    inner = slice(side // 4, -side // 4, side // LUMA_CELLS)
+    inner = slice(side // 4, -side // 4, side // _LUMA_CELLS)
     return 255.0 * float(crop_chw[:, inner, inner].float().mean())
 
 

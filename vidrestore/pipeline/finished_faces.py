@@ -1,9 +1,43 @@
-"""The result for every face of a frame, for the record."""
+"""Finished frames, with the result for every face, for the record."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
-from vidrestore.paste.composite import face_luma
-from vidrestore.types import Assessment, Box, FinishedFace, RestoredFrame
+from vidrestore.paste.composite import PasteResult, face_luma
+from vidrestore.types import (
+    Assessment,
+    Box,
+    FinishedFace,
+    FinishedFrame,
+    RestoredFace,
+    RestoredFrame,
+)
+
+
+def finished_frame(
+    restored: RestoredFrame,
+    pasted: PasteResult,
+    pasted_faces: Sequence[RestoredFace],
+    *,
+    strength_of: Callable[[int], float],
+) -> FinishedFrame:
+    """Return a finished frame.
+
+    Args:
+        restored: The frame with its restored faces.
+        pasted: The frame as it is written.
+        pasted_faces: The faces of which ``pasted`` has the masks.
+        strength_of: Returns the strength that is set for a track.
+    """
+    tracks = [face.aligned.face.track_id for face in pasted_faces]
+    masks_xyxy = dict(zip(tracks, pasted.masks_xyxy, strict=True))
+    return FinishedFrame(
+        frame=pasted.frame,
+        source=restored.frame.decoded,
+        shot=restored.shot,
+        faces=finished_faces(restored, masks_xyxy=masks_xyxy, strength_of=strength_of),
+        repair=restored.frame.repair,
+        is_monochrome=restored.is_monochrome,
+    )
 
 
 def finished_faces(

@@ -18,11 +18,12 @@ from vidrestore.faces.tracking.landmark_smoothing import smooth_tracks
 from vidrestore.faces.tracking.shot_detection import THUMBNAIL_SIDE_PX, LumaImage
 from vidrestore.faces.tracking.tracker import TrackingStart, track_faces
 from vidrestore.media.color.preview import preview_luma, preview_rgb
-from vidrestore.paste.composite import paste_faces
+from vidrestore.paste.composite import PasteResult, paste_faces
 from vidrestore.paste.settings import PasteConfig
 from vidrestore.pipeline.background.upscale_frames import Background
 from vidrestore.pipeline.field_stages import FieldMode
-from vidrestore.pipeline.finished_faces import finished_faces
+from vidrestore.pipeline.finished_faces import finished_frame
+from vidrestore.pipeline.on_device.stages import DeviceRun, PasteTarget, downloaded
 from vidrestore.prefetch import prefetched
 from vidrestore.repair.stage import repair_context_frames, repair_frames
 from vidrestore.restore.batching import restore_frames
@@ -137,12 +138,15 @@ class Stages:
 
         Holds half a smoothing window, the neighbors used for repairs, for averaging and for the
         safeguard, ``_MAX_WAITING_FRAMES`` frames that wait for a full batch, and ``_AHEAD_FRAMES``
-        between two threads.
+        between two threads; with ``gpu_stages`` also four batches of frames.
 
         Args:
             tracked: The frames that ``analyze`` yields, or a part of them that extends
                 ``context_frames`` beyond the frames of interest.
         """
+        run = None
+        if self.settings.gpu_stages:
+            run = DeviceRun(self.restorer.device, self.geometry, self.batch_size)
         with ExitStack() as threads:
 
             def ahead(frames: Iterable[T]) -> Iterable[T]:
@@ -152,20 +156,26 @@ class Stages:
                 return self.stopwatch.timed("wait", waiting)
 
             restored = restore_frames(
-                ahead(self._prepare(tracked)),
+                ahead(self._prepare(tracked, run)),
                 restore=self._run_network,
                 batch_size=self.batch_size,
                 max_waiting_frames=_MAX_WAITING_FRAMES,
             )
-            yield from map(self._finish, self._check(ahead(restored)))
+            checked = self._check(ahead(restored))
+            yield from map(self._finish, checked) if run is None else self._finish_on(run, checked)
 
-    def _prepare(self, tracked: Iterable[TrackedFrame]) -> Iterator[AlignedFrame]:
+    def _prepare(
+        self, tracked: Iterable[TrackedFrame], run: DeviceRun | None
+    ) -> Iterator[AlignedFrame]:
         """Yield every frame with the crops for the network."""
         watch = self.stopwatch
         if self.settings.repair:
             tracked = watch.timed("repair", repair_frames(tracked, self.settings.repair))
         smoothed = watch.timed("smooth", smooth_tracks(tracked))
         aligned_frames: Iterable[AlignedFrame] = map(self._align, smoothed)
+        if run is not None:
+            on_device = run.align(smoothed, side_of=self._crop_side_px, outside=_OUTSIDE)
+            aligned_frames = watch.timed("align", on_device)
         if self.meter is not None:
             guarded = check_before_restore(
                 aligned_frames, config=config_from(self.settings, SafeguardConfig)
@@ -248,6 +258,8 @@ class Stages:
                 filling = crops_NCHW[-1:].expand(missing, -1, -1, -1)
                 crops_NCHW = torch.cat([crops_NCHW, filling])
             restored = self.restorer.restore_crops(crops_NCHW)
+            if self.settings.gpu_stages:
+                return downloaded(restored.first(count))
             device = restored.images_nchw.device
             if device.type == "cuda":
                 # Otherwise the time would be counted where the result is first read.
@@ -255,32 +267,35 @@ class Stages:
             return restored.first(count)
 
     def _finish(self, restored: RestoredFrame) -> FinishedFrame:
-        geometry, source = self.geometry.of(restored.frame), restored.frame.decoded
-        upscaled = restored
-        if self.background is not None:
-            with self.stopwatch.stage("background"):
-                upscaled = self.background.upscale(restored, keep_chroma=restored.is_monochrome)
-            geometry = self.background.geometry
+        target = self._target(restored)
         with self.stopwatch.stage("paste"):
             pasted = paste_faces(
-                upscaled.frame,
-                geometry,
-                upscaled.faces,
+                target.shown.frame,
+                target.geometry,
+                target.shown.faces,
                 config=config_from(self.settings, PasteConfig),
                 keep_chroma=restored.is_monochrome,
-                skipped_faces=upscaled.skipped_faces,
+                skipped_faces=target.shown.skipped_faces,
             )
-            tracks = [face.aligned.face.track_id for face in upscaled.faces]
-            faces = finished_faces(
-                restored,
-                masks_xyxy=dict(zip(tracks, pasted.masks_xyxy, strict=True)),
-                strength_of=self.settings.strength_of,
-            )
-        return FinishedFrame(
-            frame=pasted.frame,
-            source=source,
-            shot=restored.shot,
-            faces=faces,
-            repair=restored.frame.repair,
-            is_monochrome=restored.is_monochrome,
+            return self._finished(target, pasted)
+
+    def _finish_on(
+        self, run: DeviceRun, frames: Iterable[RestoredFrame]
+    ) -> Iterator[FinishedFrame]:
+        config = config_from(self.settings, PasteConfig)
+        pasted = run.paste(map(self._target, frames), config=config)
+        for target, result in self.stopwatch.timed("paste", pasted):
+            yield self._finished(target, result)
+
+    def _target(self, restored: RestoredFrame) -> PasteTarget:
+        """Return what the faces of a frame are pasted into: that frame, or an enlarged one."""
+        if self.background is None:
+            return PasteTarget(restored, restored, self.geometry.of(restored.frame))
+        with self.stopwatch.stage("background"):
+            upscaled = self.background.upscale(restored, keep_chroma=restored.is_monochrome)
+        return PasteTarget(restored, upscaled, self.background.geometry)
+
+    def _finished(self, target: PasteTarget, pasted: PasteResult) -> FinishedFrame:
+        return finished_frame(
+            target.restored, pasted, target.shown.faces, strength_of=self.settings.strength_of
         )

@@ -142,6 +142,12 @@ class RestoreSettings(FrameSettings):
         means="chosen for the device",
         resolved=True,
     )
+    gpu_stages: bool = option(
+        False,
+        "Also cut out and paste faces on the device, in batches. Has never been run on a GPU.",
+        group="The machine",
+        see="scaling.md#batches-on-the-device",
+    )
 
     def __post_init__(self) -> None:
         check_options(self)

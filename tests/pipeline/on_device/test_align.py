@@ -15,7 +15,7 @@ from support.restoring import face_at
 
 from vidrestore.faces.align import align_face, crop_region
 from vidrestore.pipeline.on_device.align import CropRequest, cut_crops
-from vidrestore.pipeline.on_device.planes import upload_planes
+from vidrestore.pipeline.on_device.images.planes import upload_planes
 from vidrestore.pipeline.on_device.transfers import Uploader
 from vidrestore.types import CROP_SIZE_PX, Frame, PixelFormat, TrackedFace
 

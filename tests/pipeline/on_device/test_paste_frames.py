@@ -15,16 +15,17 @@ from support.devicestages import (
     names,
     tagged,
 )
-from support.frames import YUV420
+from support.frames import YUV420, YUV420P10, random_frame
 from support.restoring import face_at, restored_face
 
-from vidrestore.paste.composite import PasteResult, face_luma, paste_faces
+from vidrestore.media.color.code_points import HLG, LINEAR, PQ
+from vidrestore.paste.composite import PasteResult, paste_faces
 from vidrestore.paste.settings import PasteConfig
-from vidrestore.pipeline.on_device.paste_frames import FrameToPaste, PastedFrame, StartedPaste
-from vidrestore.pipeline.on_device.planes import upload_planes
+from vidrestore.pipeline.on_device.images.planes import upload_planes
+from vidrestore.pipeline.on_device.paste_frames import FrameToPaste, StartedPaste
 from vidrestore.pipeline.on_device.transfers import Uploader
 from vidrestore.settings import MaskShape
-from vidrestore.types import Assessment, Frame, PixelFormat, RestoredFace
+from vidrestore.types import Assessment, ColorTags, Frame, PixelFormat, RestoredFace
 
 CPU = torch.device("cpu")
 FACES = (face_at((60, 70), size_px=110, angle=0.3), face_at((140, 90), size_px=130, track_id=2))
@@ -58,7 +59,7 @@ def to_paste(
     )
 
 
-def on_device(items: list[FrameToPaste], config: PasteConfig, size: int = 2) -> list[PastedFrame]:
+def on_device(items: list[FrameToPaste], config: PasteConfig, size: int = 2) -> list[PasteResult]:
     return StartedPaste(items, config=config, batch_size=size, device=CPU).wait()
 
 
@@ -144,12 +145,11 @@ def test_a_face_of_no_strength_changes_nothing() -> None:
     assert nothing.frame is frame
 
 
-def test_the_lumas_of_crops_are_measured() -> None:
-    frame = tagged(YUV420, full_range=False)
-    item = to_paste(frame, restored(frame, shift=0.1))
-    (result,) = on_device([item], PasteConfig())
-    for lumas, crops in zip(result.lumas, item.crops, strict=True):
-        assert lumas == pytest.approx([face_luma(crop) for crop in crops], abs=1e-3)
+@pytest.mark.parametrize("transfer", [PQ, HLG, LINEAR])
+def test_hdr_is_pasted_alike(transfer: int) -> None:
+    color = ColorTags(matrix=9, primaries=9, transfer=transfer, range_known=True)
+    frame = random_frame(YUV420P10, (152, 202), color=color, smooth=True)
+    assert_alike(to_paste(frame, restored(frame)), PasteConfig())
 
 
 def test_a_result_does_not_depend_on_its_batch() -> None:
@@ -159,7 +159,6 @@ def test_a_result_does_not_depend_on_its_batch() -> None:
     for item, result in zip(items, together, strict=True):
         (alone,) = on_device([item], PasteConfig(), size=4)
         assert levels_apart(alone.frame, result.frame) == 0
-        assert alone.lumas == result.lumas
 
 
 def test_frames_of_several_layouts_share_a_batch() -> None:

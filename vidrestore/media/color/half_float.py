@@ -13,7 +13,7 @@ from vidrestore.types import FloatArray
 
 MAX_CODE = 65_535
 _SIGN = np.uint16(0x8000)
-_MAX_HALF = 65_504.0
+MAX_HALF = 65_504.0
 
 
 def half_codes(values: NDArray[np.float16]) -> NDArray[np.uint16]:
@@ -32,10 +32,10 @@ def light_of_signal(signal: FloatArray) -> FloatArray:
     """Return the linear light of a signal, where 1 is the highest code. Always finite."""
     codes = np.clip(np.rint(signal * np.float32(MAX_CODE)), 0, MAX_CODE).astype(np.uint16)
     light = half_floats(codes).astype(np.float32)
-    return np.nan_to_num(light, nan=0.0, posinf=_MAX_HALF, neginf=-_MAX_HALF)
+    return np.nan_to_num(light, nan=0.0, posinf=MAX_HALF, neginf=-MAX_HALF)
 
 
 def signal_of_light(light: FloatArray) -> FloatArray:
     """Return the signal of linear light, rounded to half floats."""
-    halves = np.clip(light, -_MAX_HALF, _MAX_HALF).astype(np.float16)
+    halves = np.clip(light, -MAX_HALF, MAX_HALF).astype(np.float16)
     return half_codes(halves).astype(np.float32) * np.float32(1 / MAX_CODE)

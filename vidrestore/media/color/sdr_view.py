@@ -5,7 +5,7 @@ video's transfer function, BT.709 primaries by a matrix, highlights compressed b
 and the gamma of a display.
 
 A change of the view is mapped back as light, times the brightness of the video relative to its
-view. Up to ``_KNEE`` of diffuse white, where faces are, that is the exact inverse. Above, where the
+view. Up to ``KNEE`` of diffuse white, where faces are, that is the exact inverse. Above, where the
 view has less contrast than the video, a highlight keeps its brightness and changes in proportion:
 nothing is clipped, and a small change of the view stays a small change of the video.
 """
@@ -31,15 +31,15 @@ from vidrestore.media.color.transfer import (
 )
 from vidrestore.types import ColorTags, FloatArray
 
-_KNEE = 0.75
+KNEE = 0.75
 """Light up to which the view equals the video; 1 is diffuse white."""
-_KNEE_LIGHT = np.float32(_KNEE)
+_KNEE_LIGHT = np.float32(KNEE)
 _STRIP_PX = 1 << 13
 _WHITE_OF_VIEW = HLG_PEAK_NITS / DIFFUSE_WHITE_NITS
 """Light that becomes the white of the view. Brighter light exceeds 1 and is not lost."""
 # Of the shoulder t = k + (1 - k) ln(1 + c u) / c, u = (x - k) / (1 - k): the c that brings
 # _WHITE_OF_VIEW to 1. It leaves the knee with a slope of 1, like method C of ITU-R BT.2446-1.
-_STEEPNESS = 4.28457
+STEEPNESS = 4.28457
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +106,9 @@ def _compress(light: FloatArray) -> FloatArray:
     """Return light, compressed above the knee of the view."""
     above = np.maximum(light, _KNEE_LIGHT)
     above -= _KNEE_LIGHT
-    above *= np.float32(_STEEPNESS / (1 - _KNEE))
+    above *= np.float32(STEEPNESS / (1 - KNEE))
     np.log1p(above, out=above)
-    above *= np.float32((1 - _KNEE) / _STEEPNESS)
+    above *= np.float32((1 - KNEE) / STEEPNESS)
     above += np.minimum(light, _KNEE_LIGHT)
     return above
 

@@ -34,25 +34,25 @@ SDR_GAMMA = 2.4
 """ITU-R BT.1886, with a black of zero."""
 
 # SMPTE ST 2084:2014, section 5.2.
-_PQ_PEAK_NITS = 10_000.0
-_M1, _M2 = 2610 / 16384, 2523 / 4096 * 128
-_C3 = 2392 / 4096 * 32
-_BELOW_1 = 1 - 3424 / 4096
+PQ_PEAK_NITS = 10_000.0
+PQ_M1, PQ_M2 = 2610 / 16384, 2523 / 4096 * 128
+PQ_C3 = 2392 / 4096 * 32
+PQ_BELOW_1 = 1 - 3424 / 4096
 """1 - c1, which is also c2 - c3. The powers are so close to 1 that single precision would lose
 16-bit steps; their distances from 1 are precise."""
-_PQ_DARKEST = 1e-30
+PQ_DARKEST = 1e-30
 
 # ITU-R BT.2100-2, table 5.
-_HLG_A, _HLG_B, _HLG_C = 0.17883277, 0.28466892, 0.55991073
-_HLG_SYSTEM_GAMMA = 1.2
-_HLG_DARKEST = 1e-6
+HLG_A, HLG_B, HLG_C = 0.17883277, 0.28466892, 0.55991073
+HLG_SYSTEM_GAMMA = 1.2
+HLG_DARKEST = 1e-6
 """Scene luminance below which the gain of the system gamma is constant: its slope is infinite."""
 
 # SMPTE RP 180 / Kodak's Cineon: steps of 0.002 of density on a negative of gamma 0.6.
-_CINEON_TOP, _CINEON_WHITE, _CINEON_BLACK = 1023.0, 685.0, 95.0
-_CINEON_DECADES = 0.002 / 0.6
+CINEON_TOP, CINEON_WHITE, CINEON_BLACK = 1023.0, 685.0, 95.0
+CINEON_DECADES = 0.002 / 0.6
 
-_LUMINANCE_OF_BT2020 = np.array([[0.2627, 0.6780, 0.0593]], dtype=np.float32)
+LUMINANCE_OF_BT2020 = np.array([[0.2627, 0.6780, 0.0593]], dtype=np.float32)
 _WHITE_D65 = (0.3127, 0.3290)
 # x and y of red, green and blue by code point of ITU-T H.273 (07/2021), table 2; white is D65.
 _PRIMARIES: Mapping[int, tuple[tuple[float, float], ...]] = MappingProxyType(
@@ -86,29 +86,29 @@ def signed_power(values: FloatArray, exponent: float) -> FloatArray:
 
 def pq_to_nits(signal: FloatArray) -> FloatArray:
     """Return luminance in cd/m2 of a PQ signal: the EOTF of SMPTE ST 2084, equation 4.1."""
-    below_1 = np.maximum(np.abs(signal), np.float32(_PQ_DARKEST))
+    below_1 = np.maximum(np.abs(signal), np.float32(PQ_DARKEST))
     np.log(below_1, out=below_1)
-    below_1 *= np.float32(1 / _M2)
+    below_1 *= np.float32(1 / PQ_M2)
     np.expm1(below_1, out=below_1)
-    share = np.maximum(below_1 + np.float32(_BELOW_1), 0)
-    below_1 *= np.float32(-_C3)
-    below_1 += np.float32(_BELOW_1)
+    share = np.maximum(below_1 + np.float32(PQ_BELOW_1), 0)
+    below_1 *= np.float32(-PQ_C3)
+    below_1 += np.float32(PQ_BELOW_1)
     share /= below_1
-    np.power(share, np.float32(1 / _M1), out=share)
-    share *= np.float32(_PQ_PEAK_NITS)
+    np.power(share, np.float32(1 / PQ_M1), out=share)
+    share *= np.float32(PQ_PEAK_NITS)
     return np.copysign(share, signal, out=share)
 
 
 def nits_to_pq(nits: FloatArray) -> FloatArray:
     """Return the PQ signal of a luminance in cd/m2: SMPTE ST 2084, equation 5.2."""
-    root = np.abs(nits) * np.float32(1 / _PQ_PEAK_NITS)
-    np.power(root, np.float32(_M1), out=root)
-    signal = (root - 1) * np.float32(_BELOW_1)
-    root *= np.float32(_C3)
+    root = np.abs(nits) * np.float32(1 / PQ_PEAK_NITS)
+    np.power(root, np.float32(PQ_M1), out=root)
+    signal = (root - 1) * np.float32(PQ_BELOW_1)
+    root *= np.float32(PQ_C3)
     root += 1
     signal /= root
     np.log1p(signal, out=signal)
-    signal *= np.float32(_M2)
+    signal *= np.float32(PQ_M2)
     np.exp(signal, out=signal)
     return np.copysign(signal, nits, out=signal)
 
@@ -128,10 +128,10 @@ def hlg_to_scene(signal: FloatArray) -> FloatArray:
 
 def _hlg_upper(signal: FloatArray) -> FloatArray:
     """Return scene light of a signal of 0.5 and more; in place."""
-    signal -= np.float32(_HLG_C)
-    signal *= np.float32(1 / _HLG_A)
+    signal -= np.float32(HLG_C)
+    signal *= np.float32(1 / HLG_A)
     np.exp(signal, out=signal)
-    signal += np.float32(_HLG_B)
+    signal += np.float32(HLG_B)
     signal *= np.float32(1 / 12)
     return signal
 
@@ -147,11 +147,11 @@ def scene_to_hlg(scene: FloatArray) -> FloatArray:
     np.sqrt(low, out=low)
     high = np.maximum(magnitude, np.float32(1 / 12), out=magnitude)
     high *= 12
-    high -= np.float32(_HLG_B)
+    high -= np.float32(HLG_B)
     np.log(high, out=high)
-    high *= np.float32(_HLG_A)
+    high *= np.float32(HLG_A)
     # Both parts meet at 0.5.
-    high += np.float32(_HLG_C - 0.5)
+    high += np.float32(HLG_C - 0.5)
     low += np.maximum(high, 0, out=high)
     return np.copysign(low, scene, out=low)
 
@@ -162,8 +162,8 @@ def hlg_to_nits(signal: FloatArray) -> FloatArray:
 
 
 def _scene_to_nits(scene: FloatArray) -> FloatArray:
-    gain = np.maximum(_luminance_of_bt2020(scene), np.float32(_HLG_DARKEST))
-    np.power(gain, np.float32(_HLG_SYSTEM_GAMMA - 1), out=gain)
+    gain = np.maximum(_luminance_of_bt2020(scene), np.float32(HLG_DARKEST))
+    np.power(gain, np.float32(HLG_SYSTEM_GAMMA - 1), out=gain)
     gain *= np.float32(HLG_PEAK_NITS)
     return _scale_pixels(scene, gain)
 
@@ -172,27 +172,27 @@ def nits_to_hlg(nits: FloatArray) -> FloatArray:
     """Return the HLG signal that shows ``nits`` on a display of 1000 cd/m2."""
     luminance = np.maximum(_luminance_of_bt2020(nits), 0) * np.float32(1 / HLG_PEAK_NITS)
     # The light of the scene is luminance ** (1 / gamma); its darkest light bounds the gain.
-    darkest = np.float32(_HLG_DARKEST**_HLG_SYSTEM_GAMMA)
+    darkest = np.float32(HLG_DARKEST**HLG_SYSTEM_GAMMA)
     gain = np.maximum(luminance, darkest, out=luminance)
-    np.power(gain, np.float32(1 / _HLG_SYSTEM_GAMMA - 1), out=gain)
+    np.power(gain, np.float32(1 / HLG_SYSTEM_GAMMA - 1), out=gain)
     gain *= np.float32(1 / HLG_PEAK_NITS)
     return scene_to_hlg(_scale_pixels(nits, gain))
 
 
 def _density_to_light(signal: FloatArray) -> FloatArray:
-    black = 10 ** ((_CINEON_BLACK - _CINEON_WHITE) * _CINEON_DECADES)
-    decades = (signal * np.float32(_CINEON_TOP) - np.float32(_CINEON_WHITE)) * np.float32(
-        _CINEON_DECADES
+    black = 10 ** ((CINEON_BLACK - CINEON_WHITE) * CINEON_DECADES)
+    decades = (signal * np.float32(CINEON_TOP) - np.float32(CINEON_WHITE)) * np.float32(
+        CINEON_DECADES
     )
     light = (np.power(np.float32(10), decades) - np.float32(black)) / np.float32(1 - black)
     return np.asarray(light, dtype=np.float32)
 
 
 def _light_to_density(light: FloatArray) -> FloatArray:
-    black = 10 ** ((_CINEON_BLACK - _CINEON_WHITE) * _CINEON_DECADES)
+    black = 10 ** ((CINEON_BLACK - CINEON_WHITE) * CINEON_DECADES)
     exposure = np.maximum(light * np.float32(1 - black) + np.float32(black), np.float32(1e-4))
-    code = np.log10(exposure) / np.float32(_CINEON_DECADES) + np.float32(_CINEON_WHITE)
-    return np.asarray(code * np.float32(1 / _CINEON_TOP), dtype=np.float32)
+    code = np.log10(exposure) / np.float32(CINEON_DECADES) + np.float32(CINEON_WHITE)
+    return np.asarray(code * np.float32(1 / CINEON_TOP), dtype=np.float32)
 
 
 _PER_WHITE = np.float32(1 / DIFFUSE_WHITE_NITS)
@@ -261,7 +261,7 @@ def _to_xyz(primaries: int) -> NDArray[np.float64]:
 
 def _luminance_of_bt2020(rgb: FloatArray) -> FloatArray:
     """Return ``(h, w)`` luminance."""
-    return np.asarray(cv2.transform(rgb, _LUMINANCE_OF_BT2020), dtype=np.float32)
+    return np.asarray(cv2.transform(rgb, LUMINANCE_OF_BT2020), dtype=np.float32)
 
 
 def _scale_pixels(rgb: FloatArray, gain_hw: FloatArray) -> FloatArray:

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from vidrestore.faces.align import CropRegion
 from vidrestore.pipeline.on_device.batching import faces_per_batch, filled, grouped
-from vidrestore.pipeline.on_device.planes import DevicePlanes, Layout, Region, Regions
-from vidrestore.pipeline.on_device.region_colors import regions_rgb
-from vidrestore.pipeline.on_device.resample import Warp, Warps, WarpShape
+from vidrestore.pipeline.on_device.images.planes import DevicePlanes, Layout, Region, Regions
+from vidrestore.pipeline.on_device.images.region_colors import regions_rgb
+from vidrestore.pipeline.on_device.images.resample import Warp, Warps, WarpShape
 from vidrestore.types import Frame
 
 

@@ -30,8 +30,8 @@ from vidrestore.paste.masks import (
     FULL_INSIDE_OF_PARSED,
     SATURATION,
 )
-from vidrestore.pipeline.on_device.filters import gaussian_blur, medians, smooth_step
-from vidrestore.pipeline.on_device.resample import average_areas
+from vidrestore.pipeline.on_device.images.filters import gaussian_blur, medians, smooth_step
+from vidrestore.pipeline.on_device.images.resample import average_areas
 from vidrestore.pipeline.on_device.transfers import upload
 from vidrestore.types import CROP_SIZE_PX
 

@@ -4,9 +4,9 @@ import torch
 from torch import Tensor
 
 from vidrestore.paste.grain import GRAIN_RADIUS_PX, VISIBLE
-from vidrestore.pipeline.on_device.filters import correlate, gaussian_blur, medians
-from vidrestore.pipeline.on_device.planes import Regions
-from vidrestore.pipeline.on_device.region_colors import mixed_channels
+from vidrestore.pipeline.on_device.images.filters import correlate, gaussian_blur, medians
+from vidrestore.pipeline.on_device.images.mixing import mixed_channels
+from vidrestore.pipeline.on_device.images.planes import Regions
 from vidrestore.types import FloatArray
 
 

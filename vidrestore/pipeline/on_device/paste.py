@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vidrestore.media.color.matrices import luma_weights
-from vidrestore.paste.composite import LUMA_CELLS, TONE_CELL_PX
+from vidrestore.paste.composite import TONE_CELL_PX
 from vidrestore.paste.settings import PasteConfig
 from vidrestore.pipeline.on_device.face_masks import (
     CropBatch,
@@ -20,10 +20,10 @@ from vidrestore.pipeline.on_device.face_masks import (
     mask_confidence,
 )
 from vidrestore.pipeline.on_device.grain import grain_to_add
+from vidrestore.pipeline.on_device.images.planes import Layout, Regions
+from vidrestore.pipeline.on_device.images.region_colors import add_rgb_change, regions_rgb
+from vidrestore.pipeline.on_device.images.resample import Warps, average_areas
 from vidrestore.pipeline.on_device.paste_plan import PastePlan
-from vidrestore.pipeline.on_device.planes import Layout, Regions
-from vidrestore.pipeline.on_device.region_colors import add_rgb_change, regions_rgb
-from vidrestore.pipeline.on_device.resample import Warps, average_areas
 from vidrestore.pipeline.on_device.transfers import upload
 from vidrestore.types import CROP_SIZE_PX
 
@@ -35,8 +35,6 @@ class Pasted(NamedTuple):
     """The color planes of B frames, each ``(B, H, W)``, with the faces in them."""
     cell_bounds: Tensor
     """``(F, 4)``: see ``cell_bounds``; of faces without a head's mask, all of the cells."""
-    lumas: Tensor
-    """``(F, 2)``: mean of the middle of each crop, and of the restored one, 0 to 255."""
 
 
 def paste_batch(
@@ -88,8 +86,7 @@ def paste_batch(
     change = change * (mask[:, None] * strength)
     chroma_stays = upload(np.array(keep_chroma, dtype=np.bool_), device)
     pasted = add_rgb_change(stacks, layout, regions, change, keep_chroma=chroma_stays)
-    lumas = torch.stack([face_lumas(batch.crops), face_lumas(batch.restored)], dim=1)
-    return Pasted(pasted, bounds, lumas)
+    return Pasted(pasted, bounds)
 
 
 def _numbers(plan: PastePlan, strength: float) -> list[float]:
@@ -137,10 +134,3 @@ def _tone(crops: Tensor) -> Tensor:
     """Return the means of crops over overlapping cells, ``(F, 3, S / cell, S / cell)``."""
     halves = average_areas(crops, 2 * CROP_SIZE_PX // TONE_CELL_PX)
     return F.avg_pool2d(halves, kernel_size=4, stride=2, padding=1, count_include_pad=False)
-
-
-def face_lumas(crops: Tensor) -> Tensor:
-    """Return the mean of the middle of each crop, ``(F,)``, 0 to 255."""
-    side = crops.shape[-1]
-    inner = slice(side // 4, -side // 4, side // LUMA_CELLS)
-    return 255.0 * crops[:, :, inner, inner].mean(dim=(1, 2, 3))

@@ -11,10 +11,12 @@ from torch import Tensor
 
 from vidrestore.affine import invert_affine
 from vidrestore.media.color.region_rgb import aligned_box
+from vidrestore.paste.composite import PasteResult
 from vidrestore.paste.masks import mapped_bounds
 from vidrestore.paste.settings import PasteConfig
 from vidrestore.pipeline.on_device.batching import faces_per_batch, filled, grouped
 from vidrestore.pipeline.on_device.face_masks import CropBatch
+from vidrestore.pipeline.on_device.images.planes import DevicePlanes, Layout, Regions, read_bits
 from vidrestore.pipeline.on_device.paste import paste_batch
 from vidrestore.pipeline.on_device.paste_plan import (
     PastePlan,
@@ -22,7 +24,6 @@ from vidrestore.pipeline.on_device.paste_plan import (
     layers_of,
     plan_paste,
 )
-from vidrestore.pipeline.on_device.planes import DevicePlanes, Layout, Regions, read_bits
 from vidrestore.pipeline.on_device.transfers import Download
 from vidrestore.types import Box, DisplayGeometry, Frame, Plane, RestoredFace, TrackedFace
 
@@ -33,22 +34,13 @@ class FrameToPaste:
 
     frame: Frame
     geometry: DisplayGeometry
-    planes: DevicePlanes
+    planes: DevicePlanes | None
+    """None only if there are no faces."""
     faces: tuple[RestoredFace, ...]
     crops: tuple[tuple[Tensor, Tensor], ...]
     """On the device: of every face the crop and the restored crop, each ``(3, S, S)``."""
     keep_chroma: bool
     skipped_faces: tuple[TrackedFace, ...] = ()
-
-
-class PastedFrame(NamedTuple):
-    """A frame with its faces in it."""
-
-    frame: Frame
-    masks_xyxy: tuple[Box | None, ...]
-    """Boxes outside of which each face changed nothing; None for a face that changed nothing."""
-    lumas: tuple[tuple[float, float] | None, ...]
-    """Means of the middle of each crop before and after, 0 to 255; None where it was not pasted."""
 
 
 class _Face(NamedTuple):
@@ -69,7 +61,6 @@ class _Batch:
     faces: list[_Face]
     regions: Regions
     bounds: Tensor
-    lumas: Tensor
 
 
 class StartedPaste:
@@ -95,14 +86,17 @@ class StartedPaste:
         self._batch_size, self._device = batch_size, device
         self._batches: list[_Batch] = []
         tensors: list[Tensor] = []
-        by_layout = grouped(range(len(frames)), lambda slot: frames[slot].planes.layout)
-        for layout, slots in by_layout.items():
-            tensors += self._paste(layout, slots)
+        uploaded = {
+            slot: frame.planes for slot, frame in enumerate(frames) if frame.planes is not None
+        }
+        for layout, slots in grouped(uploaded, lambda slot: uploaded[slot].layout).items():
+            tensors += self._paste(layout, slots, [uploaded[slot].planes for slot in slots])
         self._download = Download(tensors)
 
-    def _paste(self, layout: Layout, slots: list[int]) -> list[Tensor]:
+    def _paste(
+        self, layout: Layout, slots: list[int], planes: list[tuple[Tensor, ...]]
+    ) -> list[Tensor]:
         """Paste into the frames of one layout, and return what is to be downloaded."""
-        planes = [self._frames[slot].planes.planes for slot in slots]
         stacks = [torch.stack(same) for same in zip(*planes, strict=True)]
         decoded = stacks
         batches: list[_Batch] = []
@@ -125,14 +119,9 @@ class StartedPaste:
                     )
                     stacks = pasted.stacks
                     regions = Regions.uploaded([face.plan.region for face in part], self._device)
-                    bounds, lumas = pasted.cell_bounds, pasted.lumas
-                    batches.append(_Batch(layout, count, part, regions, bounds, lumas))
+                    batches.append(_Batch(layout, count, part, regions, pasted.cell_bounds))
         self._batches += batches
-        return [
-            tensor
-            for batch in batches
-            for tensor in (batch.bounds, batch.lumas, *_changed(stacks, batch))
-        ]
+        return [tensor for batch in batches for tensor in (batch.bounds, *_changed(stacks, batch))]
 
     def _planned(self, slots: list[int]) -> list[_Face]:
         faces: list[_Face] = []
@@ -155,18 +144,16 @@ class StartedPaste:
                     faces.append(_Face(place, plan, face, crops, strength, item.keep_chroma))
         return faces
 
-    def wait(self) -> list[PastedFrame]:
+    def wait(self) -> list[PasteResult]:
         """Return the frames, once their faces are pasted."""
         tensors = iter(self._download.wait())
         planes: dict[int, list[Plane]] = {}
         masks: dict[tuple[int, int], Box | None] = {}
-        lumas: dict[tuple[int, int], tuple[float, float]] = {}
         for batch in self._batches:
-            bounds, means = next(tensors), next(tensors)
+            bounds = next(tensors)
             patches = [next(tensors) for _ in batch.layout.color_planes]
             for index, face in enumerate(batch.faces[: batch.count]):
                 slot = face.place[0]
-                lumas[face.place] = (float(means[index, 0]), float(means[index, 1]))
                 box = self._mask_box(face, bounds[index].numpy())
                 masks[face.place] = box
                 if box is not None:
@@ -176,10 +163,9 @@ class StartedPaste:
                     images = [patch[index] for patch in patches]
                     _copy_box(planes[slot], images, batch.layout, face.plan.region.box_xyxy, box)
         return [
-            PastedFrame(
-                item.frame.with_planes(tuple(planes[slot])) if slot in planes else item.frame,
-                tuple(masks.get((slot, number)) for number in range(len(item.faces))),
-                tuple(lumas.get((slot, number)) for number in range(len(item.faces))),
+            PasteResult(
+                frame=item.frame.with_planes(tuple(planes[slot])) if slot in planes else item.frame,
+                masks_xyxy=tuple(masks.get((slot, number)) for number in range(len(item.faces))),
             )
             for slot, item in enumerate(self._frames)
         ]

@@ -13,8 +13,8 @@ from vidrestore.paste.face_mask import middle_of
 from vidrestore.paste.head import COLOR_CELLS, HEAD_CELLS, nearest_face_weight
 from vidrestore.paste.masks import FaceEllipse, cells_to_crop, face_ellipse, mapped_bounds
 from vidrestore.paste.settings import MaskShape
-from vidrestore.pipeline.on_device.planes import Layout, Region
-from vidrestore.pipeline.on_device.resample import Warp, WarpShape
+from vidrestore.pipeline.on_device.images.planes import Layout, Region
+from vidrestore.pipeline.on_device.images.resample import Warp, WarpShape
 from vidrestore.types import (
     CROP_SIZE_PX,
     Affine,

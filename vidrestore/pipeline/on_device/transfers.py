@@ -21,6 +21,19 @@ def upload(array: NDArray[np.generic], device: torch.device) -> Tensor:
     return host.pin_memory().to(device, non_blocking=True)
 
 
+def upload_images(images: Sequence[Tensor], device: torch.device) -> list[Tensor]:
+    """Return images on a device, of which those in the machine's memory are copied together."""
+    moved = list(images)
+    places = [place for place, image in enumerate(images) if image.device != device]
+    for shape in dict.fromkeys(images[place].shape for place in places):
+        same = [place for place in places if images[place].shape == shape]
+        host = torch.stack([images[place] for place in same])
+        pinned = host.pin_memory() if device.type == "cuda" else host
+        for place, image in zip(same, pinned.to(device, non_blocking=True), strict=True):
+            moved[place] = image
+    return moved
+
+
 class Uploader:
     """Uploads planes on a stream beside the one that computes, where the device has streams."""
 

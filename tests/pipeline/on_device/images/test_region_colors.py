@@ -6,11 +6,11 @@ import torch
 from support.devicestages import DEVICE_FORMATS, RANGES, fields_of, levels_apart, names, tagged
 
 from vidrestore.media.color.region_rgb import add_rgb_change, aligned_box, region_sdr_rgb
-from vidrestore.pipeline.on_device.planes import Layout, Region, Regions, upload_planes
-from vidrestore.pipeline.on_device.region_colors import (
+from vidrestore.pipeline.on_device.images.planes import Layout, Region, Regions, upload_planes
+from vidrestore.pipeline.on_device.images.region_colors import (
     add_rgb_change as add_on_device,
 )
-from vidrestore.pipeline.on_device.region_colors import regions_rgb
+from vidrestore.pipeline.on_device.images.region_colors import regions_rgb
 from vidrestore.pipeline.on_device.transfers import Uploader
 from vidrestore.types import Box, Frame, PixelFormat
 

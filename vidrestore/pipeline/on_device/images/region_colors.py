@@ -7,44 +7,43 @@ from torch import Tensor
 
 from vidrestore.media.color.matrices import color_matrix, luma_weights, sample_range
 from vidrestore.media.color.region_rgb import PLANES_OF_CHANNELS
-from vidrestore.pipeline.on_device.filters import correlate
-from vidrestore.pipeline.on_device.planes import Layout, Regions, add_to_samples, read_samples
-from vidrestore.types import FloatArray
+from vidrestore.media.color.sdr_view import sdr_view
+from vidrestore.pipeline.on_device.images.filters import correlate
+from vidrestore.pipeline.on_device.images.mixing import mixed_channels
+from vidrestore.pipeline.on_device.images.planes import (
+    Layout,
+    Regions,
+    add_to_samples,
+    read_samples,
+)
+from vidrestore.pipeline.on_device.images.sdr_colors import change_of_video, to_view
 
 
 def regions_rgb(stacks: Sequence[Tensor], layout: Layout, regions: Regions) -> Tensor:
-    """Return ``(F, 3, h, w)`` float32 RGB in [0, 1]; beyond a frame its border is repeated.
+    """Return ``(F, 3, h, w)`` float32 RGB for the networks, in [0, 1].
+
+    Beyond a frame its border is repeated.
 
     Args:
         stacks: The color planes of B frames, each ``(B, H, W)``.
-        layout: Of these frames, which have no HDR or wide primaries.
+        layout: Of these frames.
         regions: The boxes.
     """
+    return to_view(_video_rgb(stacks, layout, regions), layout.color).clamp(0.0, 1.0)
+
+
+def _video_rgb(stacks: Sequence[Tensor], layout: Layout, regions: Regions) -> Tensor:
     rows, columns = regions.top[:, None] + regions.rows(), regions.left[:, None] + regions.columns()
     model = layout.pixel_format.model
     if model == "yuv":
         luma = read_samples(stacks[0], regions.slots, rows, columns)
         chroma = [_chroma(stacks[plane], layout, regions) for plane in (1, 2)]
         matrix = color_matrix(layout.pixel_format, layout.color, layout.whole_hw).to_rgb
-        rgb = mixed_channels([luma, *chroma], matrix)
-    else:
-        read = [read_samples(stack, regions.slots, rows, columns) for stack in stacks]
-        span = sample_range(layout.pixel_format, layout.color)
-        samples = torch.stack([read[plane] for plane in PLANES_OF_CHANNELS[model]], dim=1)
-        rgb = (samples - span.black) * (1.0 / span.span)
-    return rgb.clamp_(0.0, 1.0)
-
-
-def mixed_channels(channels: Sequence[Tensor], matrix: FloatArray) -> Tensor:
-    """Return ``(F, rows, h, w)``: a matrix applied to three channels, each ``(F, h, w)``.
-
-    A fourth column of the matrix is added. The order of additions is always the same.
-    """
-    mixed: list[Tensor] = []
-    for row in matrix.tolist():
-        total = sum(weight * channel for weight, channel in zip(row, channels, strict=False))
-        mixed.append(total + row[3] if len(row) > 3 else total)  # pyright: ignore[reportArgumentType]
-    return torch.stack(mixed, dim=1)
+        return mixed_channels([luma, *chroma], matrix)
+    read = [read_samples(stack, regions.slots, rows, columns) for stack in stacks]
+    span = sample_range(layout.pixel_format, layout.color)
+    samples = torch.stack([read[plane] for plane in PLANES_OF_CHANNELS[model]], dim=1)
+    return (samples - span.black) * (1.0 / span.span)
 
 
 def _chroma(stack_bhw: Tensor, layout: Layout, regions: Regions) -> Tensor:
@@ -72,7 +71,7 @@ def add_rgb_change(
     *,
     keep_chroma: Tensor,
 ) -> list[Tensor]:
-    """Return the planes with a change of RGB added; where it is 0, samples stay.
+    """Return the planes with a change of the SDR view added; where it is 0, samples stay.
 
     Args:
         stacks: As for ``regions_rgb``.
@@ -83,6 +82,9 @@ def add_rgb_change(
             all three planes.
     """
     pixel_format = layout.pixel_format
+    if sdr_view(layout.color) is not None:
+        video = _video_rgb(stacks, layout, regions)
+        change_rgb = change_of_video(video, change_rgb, layout.color)
     chosen = keep_chroma[:, None, None]
     if pixel_format.model == "yuv":
         matrix = color_matrix(pixel_format, layout.color, layout.whole_hw).delta_from_rgb

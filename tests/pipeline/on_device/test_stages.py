@@ -1,0 +1,201 @@
+"""A film restored with ``--gpu-stages``: as without, whatever its segments, threads and stops."""
+
+import gc
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from support.clips import Clip, make_clip
+from support.faceclips import FACE_SIZE_HW, face_picture, three_shot_film
+from support.faces import ScriptedDetector, example_images, face_at, frame_of
+from support.fake_restorer import ContrastRestorer, load_fake_restorer
+
+from vidrestore import JobSettings, RestoreReport, RestoreSettings, restore_video
+from vidrestore.media import open_source
+from vidrestore.models.registry import RestorerSpec
+from vidrestore.pipeline import setup as prepared
+from vidrestore.pipeline.on_device.images.planes import DevicePlanes
+from vidrestore.pipeline.stages import Stages
+from vidrestore.progress import Progress
+from vidrestore.restore.restorer import Restorer
+from vidrestore.stage_timer import Stopwatch
+from vidrestore.types import DisplayGeometry, Frame, TrackedFace, TrackedFrame
+
+FRAMES = 20
+MOST_APART = 1
+"""Levels of 255 by which a sample may differ from that of the stages for one frame."""
+MOST_APART_IN_FIELDS = 2
+SHORT = JobSettings(segment_seconds=0.2)
+RESUME = JobSettings(segment_seconds=0.2, resume=True)
+
+
+class InterruptError(Exception):
+    """Interrupts a run."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def use_fake_restorer() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(prepared, "load_restorer", load_fake_restorer)
+        yield
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("film") / "film.mkv"
+    return three_shot_film(path, frames=FRAMES, stripes=range(8, 12))
+
+
+def run(
+    source: Path,
+    target: Path,
+    job: JobSettings = SHORT,
+    stop_at: int | None = None,
+    **settings: object,
+) -> RestoreReport:
+    def on_progress(progress: Progress) -> None:
+        if stop_at is not None and progress.frames_done >= stop_at:
+            raise InterruptError
+
+    chosen = {"codec": "ffv1", "device": "cpu", "precision": "fp32", "gpu_stages": True, **settings}
+    return restore_video(
+        source,
+        target,
+        settings=RestoreSettings(**chosen),  # type: ignore[arg-type]
+        job=job,
+        on_progress=on_progress,
+    )
+
+
+def frames_of(path: Path) -> list[Frame]:
+    with open_source(path) as source:
+        return list(source)
+
+
+def samples(path: Path) -> list[tuple[bytes, ...]]:
+    return [tuple(plane.tobytes() for plane in frame.planes) for frame in frames_of(path)]
+
+
+def most_apart(first: Sequence[Frame], other: Sequence[Frame]) -> float:
+    return max(
+        float(np.abs(plane.astype(int) - like.astype(int)).max())
+        for one, two in zip(first, other, strict=True)
+        for plane, like in zip(one.planes, two.planes, strict=True)
+    )
+
+
+@pytest.mark.parametrize("mask", ["head", "face"])
+def test_a_film_is_restored_as_without(film: Path, tmp_path: Path, mask: str) -> None:
+    report = run(film, tmp_path / "on.mkv", mask=mask)
+    expected = run(film, tmp_path / "off.mkv", mask=mask, gpu_stages=False)
+    assert report.faces == expected.faces > 10
+    on, off = (frames_of(tmp_path / name) for name in ("on.mkv", "off.mkv"))
+    assert most_apart(on, off) <= MOST_APART
+    assert most_apart(off, frames_of(film)) > 10 * MOST_APART
+
+
+def test_an_interlaced_film_is_restored_as_without(tmp_path: Path) -> None:
+    clip = Clip(
+        ticks=tuple(range(6)), size_hw=FACE_SIZE_HW, picture=face_picture, field_order="tff"
+    )
+    film = make_clip(tmp_path / "film.mkv", clip)
+    run(film, tmp_path / "on.mkv")
+    run(film, tmp_path / "off.mkv", gpu_stages=False)
+    on, off = (frames_of(tmp_path / name) for name in ("on.mkv", "off.mkv"))
+    assert most_apart(on, off) <= MOST_APART_IN_FIELDS
+    assert most_apart(off, frames_of(film)) > 10 * MOST_APART_IN_FIELDS
+
+
+def test_an_enlarged_film_is_restored_as_without(film: Path, tmp_path: Path) -> None:
+    few = {"background": "compact", "end_seconds": Fraction(1, 10)}
+    run(film, tmp_path / "on.mkv", **few)
+    run(film, tmp_path / "off.mkv", gpu_stages=False, **few)
+    on, off = (frames_of(tmp_path / name) for name in ("on.mkv", "off.mkv"))
+    assert most_apart(on, off) <= MOST_APART
+
+
+def test_segments_batches_and_threads_do_not_change_a_sample(film: Path, tmp_path: Path) -> None:
+    run(film, tmp_path / "segments.mkv")
+    run(film, tmp_path / "whole.mkv", JobSettings(segment_seconds=1000))
+    assert samples(tmp_path / "segments.mkv") == samples(tmp_path / "whole.mkv")
+
+
+def test_a_resumed_run_gives_the_bytes_of_an_uninterrupted_one(film: Path, tmp_path: Path) -> None:
+    run(film, tmp_path / "whole.mkv")
+    with pytest.raises(InterruptError):
+        run(film, tmp_path / "out.mkv", stop_at=12)
+    run(film, tmp_path / "out.mkv", RESUME)
+    assert (tmp_path / "out.mkv").read_bytes() == (tmp_path / "whole.mkv").read_bytes()
+
+
+def stages(batch_size: int = 4, *, overlap: bool = False) -> Stages:
+    spec = RestorerSpec(build=ContrastRestorer, crop_size_px=512, license="none")
+    restorer = Restorer(ContrastRestorer(), spec, device=torch.device("cpu"), dtype=torch.float32)
+    return Stages(
+        detector=ScriptedDetector({}),
+        restorer=restorer,
+        geometry=DisplayGeometry(coded_hw=(128, 128)),
+        settings=RestoreSettings(min_face_px=12, gpu_stages=True),
+        batch_size=batch_size,
+        stopwatch=Stopwatch(),
+        overlap=overlap,
+    )
+
+
+def tracked(count: int, faces: int = 1) -> list[TrackedFrame]:
+    found = face_at((62.0, 62.0), eyes_px=32.0)
+    face = TrackedFace(
+        track_id=1,
+        box_xyxy=found.box_xyxy,
+        score=1.0,
+        landmarks_xy=found.landmarks_xy,
+        raw_landmarks_xy=found.landmarks_xy,
+    )
+    others = tuple(replace(face, track_id=number + 1) for number in range(faces))
+    picture = example_images(1)[0][0:256:2, 170:426:2]
+    return [
+        TrackedFrame(
+            frame=frame_of(np.roll(picture, index, axis=0), index=index, ticks=3600 * index),
+            shot=0,
+            faces=others,
+        )
+        for index in range(count)
+    ]
+
+
+def test_three_threads_give_the_samples_of_one() -> None:
+    frames = tracked(9)
+    one, three = (list(stages(overlap=overlap).restore(frames)) for overlap in (False, True))
+    for first, other in zip(one, three, strict=True):
+        assert most_apart([first.frame], [other.frame]) == 0
+
+
+def test_memory_is_bounded() -> None:
+    connected = stages()
+    asked = 0
+
+    def counted() -> Iterator[TrackedFrame]:
+        nonlocal asked
+        for asked, frame in enumerate(tracked(70), start=1):
+            yield frame
+
+    most_ahead = most_held = 0
+    for done, _ in enumerate(connected.restore(counted())):
+        most_ahead = max(most_ahead, asked - done)
+        if done % 20 == 10:
+            held = sum(type(item) is DevicePlanes for item in gc.get_objects())
+            most_held = max(most_held, held)
+    assert most_ahead <= connected.context_frames + 5 * connected.batch_size + 16
+    assert 0 < most_held <= most_ahead + connected.batch_size
+    gc.collect()
+    assert not any(type(item) is DevicePlanes for item in gc.get_objects())
+
+
+def test_frames_without_faces_are_not_touched() -> None:
+    frames = tracked(5, faces=0)
+    for finished, before in zip(stages().restore(frames), frames, strict=True):
+        assert finished.frame is before.frame

@@ -1,0 +1,208 @@
+"""The stages that ``--gpu-stages`` runs as batches on the device: aligning and pasting."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from vidrestore.devices import retry_out_of_memory
+from vidrestore.faces.align import CropRegion, crop_region
+from vidrestore.paste.composite import PasteResult
+from vidrestore.paste.settings import PasteConfig
+from vidrestore.pipeline.on_device.align import CropRequest, cut_crops
+from vidrestore.pipeline.on_device.batching import chunks, started_ahead
+from vidrestore.pipeline.on_device.images.planes import DevicePlanes, upload_planes
+from vidrestore.pipeline.on_device.paste_frames import FrameToPaste, StartedPaste
+from vidrestore.pipeline.on_device.transfers import Download, Uploader, upload_images
+from vidrestore.types import (
+    AlignedFace,
+    AlignedFrame,
+    DisplayGeometry,
+    RestoredCrops,
+    RestoredFrame,
+    TrackedFace,
+    TrackedFrame,
+)
+
+MAX_CHUNK_FRAMES = 16
+"""Frames of a batch; twice as many are held, because the next batch is started ahead."""
+
+SideOf = Callable[[TrackedFace], int]
+
+
+class PasteTarget(NamedTuple):
+    """A frame with its restored faces."""
+
+    restored: RestoredFrame
+    shown: RestoredFrame
+    """The same, or an enlarged frame with its faces in it."""
+    geometry: DisplayGeometry
+    """Of the frame or field that is shown."""
+
+
+class _Held(NamedTuple):
+    """What stays on the device of a frame until its faces are pasted."""
+
+    planes: DevicePlanes
+    crops: dict[int, Tensor]
+    """By track."""
+
+
+class _StartedAlign(NamedTuple):
+    frames: list[TrackedFrame]
+    faces: list[tuple[int, TrackedFace, CropRegion]]
+    """Number of the frame in the chunk, the face, and its region."""
+    download: Download
+
+
+class DeviceRun:
+    """Aligns and pastes the frames of one run; frames stay on the device from one to the other.
+
+    Between its two methods are the stages that work on crops. It holds the planes and the crops of
+    the frames that these buffer, and of two batches.
+    """
+
+    def __init__(self, device: torch.device, geometry: DisplayGeometry, batch_size: int) -> None:
+        """Prepare a run.
+
+        Args:
+            device: Where it runs.
+            geometry: Display geometry of the film.
+            batch_size: Faces of a batch.
+        """
+        self._device, self._geometry, self._batch_size = device, geometry, batch_size
+        self._uploader = Uploader(device)
+        self._held: dict[int, _Held] = {}
+        """By number of the frame."""
+
+    def align(
+        self, frames: Iterable[TrackedFrame], *, side_of: SideOf, outside: str
+    ) -> Iterator[AlignedFrame]:
+        """Yield every frame in order, with the crops of its faces in the machine's memory.
+
+        Args:
+            frames: In presentation order.
+            side_of: Returns the side of a face's crop.
+            outside: Why a face outside the frame is skipped.
+        """
+        batches = chunks(frames, min(self._batch_size, MAX_CHUNK_FRAMES))
+        for started in started_ahead(batches, lambda chunk: self._start_align(chunk, side_of)):
+            yield from self._aligned(started, outside)
+
+    @retry_out_of_memory
+    def _start_align(self, frames: list[TrackedFrame], side_of: SideOf) -> _StartedAlign:
+        faces: list[tuple[int, TrackedFace, CropRegion]] = []
+        for slot, tracked in enumerate(frames):
+            geometry = self._geometry.of(tracked.frame)
+            for face in tracked.faces:
+                if face.skip_reason is None:
+                    source = crop_region(tracked.frame, geometry, face, side_of(face))
+                    if source is not None:
+                        faces.append((slot, face, source))
+        used = sorted({slot for slot, _, _ in faces})
+        uploaded = upload_planes([frames[slot].frame for slot in used], self._uploader)
+        planes = dict(zip(used, uploaded, strict=True))
+        requests = [
+            CropRequest(frames[slot].frame, planes[slot], source, side_of(face))
+            for slot, face, source in faces
+        ]
+        crops = cut_crops(requests, batch_size=self._batch_size, device=self._device)
+        held = {slot: _Held(planes[slot], {}) for slot in used}
+        for (slot, face, _), crop in zip(faces, crops, strict=True):
+            held[slot].crops[face.track_id] = crop
+        self._held |= {frames[slot].frame.index: held[slot] for slot in used}
+        return _StartedAlign(frames, faces, Download(crops))
+
+    def _aligned(self, started: _StartedAlign, outside: str) -> Iterator[AlignedFrame]:
+        aligned: dict[tuple[int, int], AlignedFace] = {}
+        for (slot, face, source), crop in zip(started.faces, started.download.wait(), strict=True):
+            display_to_crop = source.display_to_crop
+            aligned[slot, face.track_id] = AlignedFace(
+                face=face, display_to_crop=display_to_crop, crop_chw=crop
+            )
+        for slot, tracked in enumerate(started.frames):
+            places = [(slot, face.track_id) for face in tracked.faces]
+            skipped = (face for face in tracked.faces if (slot, face.track_id) not in aligned)
+            yield AlignedFrame(
+                frame=tracked.frame,
+                shot=tracked.shot,
+                faces=tuple(aligned[place] for place in places if place in aligned),
+                skipped_faces=tuple(
+                    replace(face, skip_reason=face.skip_reason or outside) for face in skipped
+                ),
+                is_monochrome=tracked.is_monochrome,
+            )
+
+    def paste(
+        self, frames: Iterable[PasteTarget], *, config: PasteConfig
+    ) -> Iterator[tuple[PasteTarget, PasteResult]]:
+        """Yield every frame in order, with its faces pasted.
+
+        Args:
+            frames: In presentation order.
+            config: Strength, mask, grain and color matching.
+        """
+        batches = chunks(frames, min(self._batch_size, MAX_CHUNK_FRAMES))
+        for targets, started in started_ahead(
+            batches, lambda targets: (targets, self._start_paste(targets, config))
+        ):
+            yield from zip(targets, started.wait(), strict=True)
+
+    def _start_paste(self, targets: Sequence[PasteTarget], config: PasteConfig) -> StartedPaste:
+        started = self._pasting(targets, config)
+        for target in targets:
+            self._held.pop(target.restored.frame.index, None)
+        return started
+
+    @retry_out_of_memory
+    def _pasting(self, targets: Sequence[PasteTarget], config: PasteConfig) -> StartedPaste:
+        held = [self._held_of(target) for target in targets]
+        missing = [
+            slot
+            for slot, (target, here) in enumerate(zip(targets, held, strict=True))
+            if here is None and target.shown.faces
+        ]
+        frames = [targets[slot].shown.frame for slot in missing]
+        planes = dict(zip(missing, upload_planes(frames, self._uploader), strict=True))
+        planes |= {slot: here.planes for slot, here in enumerate(held) if here is not None}
+        crops = iter(upload_images(_crops_of(targets, held), self._device))
+        items = [
+            FrameToPaste(
+                frame=shown.frame,
+                geometry=geometry,
+                planes=planes.get(slot),
+                faces=shown.faces,
+                crops=tuple((next(crops), next(crops)) for _ in shown.faces),
+                keep_chroma=restored.is_monochrome,
+                skipped_faces=shown.skipped_faces,
+            )
+            for slot, (restored, shown, geometry) in enumerate(targets)
+        ]
+        return StartedPaste(items, config=config, batch_size=self._batch_size, device=self._device)
+
+    def _held_of(self, target: PasteTarget) -> _Held | None:
+        """Return what is on the device; None if another frame is pasted into."""
+        is_source = target.shown.frame is target.restored.frame
+        return self._held.get(target.restored.frame.index) if is_source else None
+
+
+def _crops_of(targets: Sequence[PasteTarget], held: Sequence[_Held | None]) -> list[Tensor]:
+    """Return of every face the crop and the restored crop."""
+    images: list[Tensor] = []
+    for target, here in zip(targets, held, strict=True):
+        for face in target.shown.faces:
+            crop = None if here is None else here.crops[face.aligned.face.track_id]
+            images += [face.aligned.crop_chw if crop is None else crop, face.restored_chw]
+    return images
+
+
+def downloaded(crops: RestoredCrops) -> RestoredCrops:
+    """Return a batch of restored crops in the machine's memory; waits for the device once."""
+    masks = (crops.face_masks_nhw, crops.head_masks_nhw)
+    present = [mask for mask in masks if mask is not None]
+    images, *hosts = Download([crops.images_nchw, *present]).wait()
+    rest = iter(hosts)
+    face_masks, head_masks = (None if mask is None else next(rest) for mask in masks)
+    return RestoredCrops(images_nchw=images, face_masks_nhw=face_masks, head_masks_nhw=head_masks)
