@@ -101,6 +101,8 @@ class Setup:
                 detail=settings.detail,
                 on_download=self.on_download,
             )
+            if settings.gpu_stages and device.type == "cuda":
+                restorer.record_networks()
             meter = None
             if settings.safeguard > 0:
                 meter = IdentityMeter(packaged_dlib_resnet(), device=device)
@@ -158,6 +160,11 @@ class Setup:
         batch_size = facts.reduced_batch_size
         if batch_size is not None:
             all_notes.append(f"out of memory: the batch size was reduced to {batch_size}")
+        if facts.recording_failure is not None:
+            all_notes.append(
+                "the restorer could not be recorded as a CUDA graph, and ran step by step: "
+                + facts.recording_failure
+            )
         if repaired_timestamps:
             all_notes.append(
                 f"{repaired_timestamps} frames had no valid timestamp and got a new one"

@@ -1,6 +1,6 @@
 """Runs a restorer network on crops."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import isfinite
 
 import torch
@@ -12,6 +12,7 @@ from vidrestore.models.common.outputs import RestorerOutput
 from vidrestore.models.face_parser import FACE_CLASSES, HEAD_CLASSES, class_probability
 from vidrestore.models.registry import RestorerSpec
 from vidrestore.restore.adaptive_batch import AdaptiveBatchRunner
+from vidrestore.restore.recorded_network import RecordedNetwork, Run, record_graph
 from vidrestore.types import CROP_SIZE_PX, SMALL_CROP_SIZE_PX, RestoredCrops
 
 _MASK_CELLS = 128
@@ -50,13 +51,26 @@ class Restorer:
         self.device = device
         self.dtype = dtype
         self.detail = detail
-        self.network = self._prepared(network)
+        self.network: nn.Module = self._prepared(network)
         self._small_network = None if small_network is None else self._prepared(small_network)
         self._batches = AdaptiveBatchRunner(self._run, device=device)
 
     def _prepared(self, network: nn.Module) -> nn.Module:
         frozen = network.eval().requires_grad_(False).to(device=self.device, dtype=self.dtype)
         return frozen.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+
+    def record_networks(self, record: Callable[[nn.Module, Tensor], Run] = record_graph) -> None:
+        """Replay the networks on a GPU from records, which are made for each shape of a batch."""
+        self.network = RecordedNetwork(self.network, record)
+        if self._small_network is not None:
+            self._small_network = RecordedNetwork(self._small_network, record)
+
+    @property
+    def recording_failure(self) -> str | None:
+        """Why recorded networks run step by step after all; None if they do not."""
+        networks = (self.network, self._small_network)
+        failures = [item.failure for item in networks if isinstance(item, RecordedNetwork)]
+        return next((failure for failure in failures if failure is not None), None)
 
     @property
     def takes_small_crops(self) -> bool:

@@ -107,13 +107,18 @@ def test_an_interlaced_film_is_restored_as_without(tmp_path: Path) -> None:
     run(film, tmp_path / "off.mkv", gpu_stages=False)
     on, off = (frames_of(tmp_path / name) for name in ("on.mkv", "off.mkv"))
     assert most_apart(on, off) <= MOST_APART_IN_FIELDS
-    assert most_apart(off, frames_of(film)) > 10 * MOST_APART_IN_FIELDS
+    assert most_apart(off, frames_of(film)) > 5 * MOST_APART_IN_FIELDS
 
 
 def test_an_enlarged_film_is_restored_as_without(film: Path, tmp_path: Path) -> None:
-    few = {"background": "compact", "end_seconds": Fraction(1, 10)}
-    run(film, tmp_path / "on.mkv", **few)
-    run(film, tmp_path / "off.mkv", gpu_stages=False, **few)
+    for name, on in (("on.mkv", True), ("off.mkv", False)):
+        run(
+            film,
+            tmp_path / name,
+            background="compact",
+            end_seconds=Fraction(1, 10),
+            gpu_stages=on,
+        )
     on, off = (frames_of(tmp_path / name) for name in ("on.mkv", "off.mkv"))
     assert most_apart(on, off) <= MOST_APART
 
@@ -130,6 +135,14 @@ def test_a_resumed_run_gives_the_bytes_of_an_uninterrupted_one(film: Path, tmp_p
         run(film, tmp_path / "out.mkv", stop_at=12)
     run(film, tmp_path / "out.mkv", RESUME)
     assert (tmp_path / "out.mkv").read_bytes() == (tmp_path / "whole.mkv").read_bytes()
+
+
+def test_the_report_says_why_a_network_was_not_recorded(
+    film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Restorer, "recording_failure", "it reads a value")
+    report = run(film, tmp_path / "out.mkv", end_seconds=Fraction(1, 10))
+    assert any("CUDA graph" in note and "it reads a value" in note for note in report.notes)
 
 
 def stages(batch_size: int = 4, *, overlap: bool = False) -> Stages:
@@ -180,7 +193,8 @@ def test_memory_is_bounded() -> None:
 
     def counted() -> Iterator[TrackedFrame]:
         nonlocal asked
-        for asked, frame in enumerate(tracked(70), start=1):
+        for frame in tracked(70):
+            asked += 1
             yield frame
 
     most_ahead = most_held = 0

@@ -39,6 +39,8 @@ class ModelFacts:
     """Interpolation between the model's two sets of weights; None if it has one."""
     reduced_batch_size: int | None = None
     """Number of faces that fitted into memory; None if a full batch did."""
+    recording_failure: str | None = None
+    """Why the restorer could not be recorded as a CUDA graph; None if it was, or was not to be."""
     background: BackgroundFacts | None = None
 
     @property
@@ -55,6 +57,7 @@ class ModelFacts:
             precision=str(restorer.dtype).removeprefix("torch."),
             detail=restorer.detail,
             reduced_batch_size=restorer.reduced_batch_size,
+            recording_failure=restorer.recording_failure,
             background=None if background is None else BackgroundFacts.of(background),
         )
 
@@ -69,4 +72,9 @@ class ModelFacts:
         if background is not None and other.background is not None:
             count = background.interlaced_count + other.background.interlaced_count
             background = replace(background, interlaced_count=count)
-        return replace(self, reduced_batch_size=min(fitting, default=None), background=background)
+        return replace(
+            self,
+            reduced_batch_size=min(fitting, default=None),
+            recording_failure=self.recording_failure or other.recording_failure,
+            background=background,
+        )
