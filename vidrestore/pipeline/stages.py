@@ -3,6 +3,7 @@
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
+from itertools import starmap
 from typing import TypeVar
 
 import torch
@@ -144,9 +145,8 @@ class Stages:
             tracked: The frames that ``analyze`` yields, or a part of them that extends
                 ``context_frames`` beyond the frames of interest.
         """
-        run = None
-        if self.settings.gpu_stages:
-            run = DeviceRun(self.restorer.device, self.geometry, self.batch_size)
+        on_device, device = self.settings.gpu_stages, self.restorer.device
+        run = DeviceRun(device, self.geometry, self.batch_size) if on_device else None
         with ExitStack() as threads:
 
             def ahead(frames: Iterable[T]) -> Iterable[T]:
@@ -284,8 +284,7 @@ class Stages:
     ) -> Iterator[FinishedFrame]:
         config = config_from(self.settings, PasteConfig)
         pasted = run.paste(map(self._target, frames), config=config)
-        for target, result in self.stopwatch.timed("paste", pasted):
-            yield self._finished(target, result)
+        return starmap(self._finished, self.stopwatch.timed("paste", pasted))
 
     def _target(self, restored: RestoredFrame) -> PasteTarget:
         """Return what the faces of a frame are pasted into: that frame, or an enlarged one."""
