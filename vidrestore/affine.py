@@ -84,4 +84,5 @@ def scaling(ratio_x: float, ratio_y: float | None = None) -> Affine:
 
 def scale_of(affine: Affine) -> float:
     """Return the mean magnification: the square root of the area ratio."""
-    return float(np.sqrt(abs(np.linalg.det(affine[:, :2]))))
+    (a, b), (c, d) = affine[0, :2], affine[1, :2]
+    return float(np.sqrt(abs(a * d - b * c)))

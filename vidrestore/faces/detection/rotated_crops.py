@@ -72,9 +72,17 @@ def crop_squares(
     level = (squares.side / (crop_px * taps)).log2().round().clamp(0, len(levels) - 1).long()
     group = squares.image_index * len(levels) + level
     count, size_hw = squares.side.shape[0], levels[0].shape[2:]
+    groups = distinct_values(group)
+    if len(groups) == 1:
+        # One face, or some of about the same size: nothing has to be sorted.
+        index, depth = divmod(groups[0], len(levels))
+        source = levels[depth][index : index + 1]
+        theta = _grid_maps(squares, size_hw[1], size_hw[0]).to(source.dtype)
+        crops = _crop_from(source, theta, crop_px, taps)
+        return crops.contiguous(memory_format=torch.channels_last)
     crops = levels[0].new_zeros((count, 3, crop_px, crop_px))
     crops = crops.contiguous(memory_format=torch.channels_last)
-    for value in distinct_values(group):
+    for value in groups:
         index, depth = divmod(value, len(levels))
         source = levels[depth][index : index + 1]
         chosen = (group == value).nonzero()[:, 0]

@@ -188,27 +188,28 @@ def _add_yuv_change(
     matrix = color_matrix(frame.pixel_format, frame.color, frame.whole_hw)
     top_value = frame.pixel_format.max_value
     rows = matrix.delta_from_rgb[:1] if keep_chroma else matrix.delta_from_rgb
-    change = np.asarray(cv2.transform(change_rgb, rows), dtype=np.float32)
-    _add(planes[0], box_xyxy, change if keep_chroma else change[:, :, 0], max_value=top_value)
+    luma, *chroma = (
+        np.asarray(part, dtype=np.float32) for part in cv2.split(cv2.transform(change_rgb, rows))
+    )
+    _add(planes[0], box_xyxy, luma, max_value=top_value)
     if keep_chroma:
         return
     left, top, right, bottom = box_xyxy
     step_x, step_y = (1 << shift for shift in frame.pixel_format.chroma_shift_xy)
     box = (left // step_x, top // step_y, -(-right // step_x), -(-bottom // step_y))
-    chroma = _shrink_to_chroma(frame, np.ascontiguousarray(change[:, :, 1:]))
-    for plane in (1, 2):
-        _add(planes[plane], box, chroma[:, :, plane - 1], max_value=top_value)
+    for plane, change in zip((1, 2), chroma, strict=True):
+        _add(planes[plane], box, _shrink_to_chroma(frame, change), max_value=top_value)
 
 
-def _shrink_to_chroma(frame: Frame, change_hwc: FloatArray) -> FloatArray:
+def _shrink_to_chroma(frame: Frame, change_hw: FloatArray) -> FloatArray:
     """Average a change at luma resolution over each chroma sample, by siting."""
     shift_x, shift_y = frame.pixel_format.chroma_shift_xy
     if shift_x == 0 and shift_y == 0:
-        return change_hwc
+        return change_hw
     offset_x, offset_y = chroma_offset_xy(frame)
     filtered = np.asarray(
         cv2.sepFilter2D(
-            change_hwc,
+            change_hw,
             -1,
             siting_taps(shift_x, offset_x),
             siting_taps(shift_y, offset_y),
@@ -236,7 +237,9 @@ def siting_taps(shift: int, offset: float) -> FloatArray:
     else:
         # The share of each luma pixel that the chroma sample covers.
         taps = np.clip((step + 1) / 2 - np.abs(distance), 0, 1)
-    return (taps / taps.sum()).astype(np.float32)
+    # Taps of 0 would only cost time.
+    needed = max(abs(int(index) - reach) for index in np.flatnonzero(taps))
+    return (taps / taps.sum())[reach - needed : reach + needed + 1].astype(np.float32)
 
 
 def _add(
