@@ -27,6 +27,7 @@ LIMIT_SECONDS = {
     "memory": 60,
     "ceilings": 90,
     "stages": 240,
+    "batches": 90,
     "copies": 30,
 }
 """Steps in order."""

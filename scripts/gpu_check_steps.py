@@ -7,7 +7,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,12 @@ from typing import Any
 import av
 import numpy as np
 import torch
-from benchmark import EXAMPLE, ROOT, film, transcode
+from benchmark import ROOT, film, transcode
 from benchmark_networks import load_or_fill
+from gpu_check_films import batches, stages, whole_film
 from torch import Tensor
 
-from vidrestore import RestoreSettings, restore_video
 from vidrestore.devices import describe_device, prepare_device, resolve_device, resolve_precision
-from vidrestore.media import open_source
 from vidrestore.restore.restorer import Restorer
 from vidrestore.types import CROP_SIZE_PX
 
@@ -62,31 +60,6 @@ def tests(device_name: str, tiny: bool) -> Result:
     failed = [line for line in lines if line.startswith(("FAILED", "ERROR"))]
     result: Result = {"failed": failed, "line": lines[-1] if lines else "pytest printed nothing"}
     return result if done.returncode == 0 else {**result, "error": "; ".join(failed[:3]) or "tests"}
-
-
-def whole_film(device_name: str, tiny: bool) -> Result:
-    """Restore a film on the device and on the CPU; compare luma, and two runs byte for byte."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        settings = RestoreSettings(
-            codec="ffv1", end_seconds=Fraction(1, 2) if tiny else Fraction(3), device=device_name
-        )
-        paths = [folder / f"{name}.mkv" for name in ("one", "two", "cpu")]
-        report = restore_video(EXAMPLE, paths[0], settings=settings)
-        restore_video(EXAMPLE, paths[1], settings=settings)
-        restore_video(EXAMPLE, paths[2], settings=replace(settings, device="cpu"))
-        first, second = (_luma(path) for path in paths[::2])
-        same = paths[0].read_bytes() == paths[1].read_bytes()
-        difference = float(np.abs(first - second).mean())
-        line = f"{report.faces} faces; two runs {'equal' if same else 'DIFFER'}; "
-        line += f"mean difference to the CPU {difference:.4f} levels"
-        result: Result = {"equal_bytes": same, "mean_difference": difference, "line": line}
-        return result if same else {**result, "error": "two runs give different bytes"}
-
-
-def _luma(path: Path) -> np.ndarray:
-    with open_source(path) as source:
-        return np.stack([np.asarray(frame.planes[0], dtype=np.float32) for frame in source])
 
 
 def networks(device_name: str, tiny: bool) -> Result:
@@ -217,52 +190,6 @@ def _decode(path: Path, hardware: str | None = None) -> None:
             pass
 
 
-def stages(device_name: str, tiny: bool) -> Result:
-    """Restore a 1080p film with one face in 1, 4 and 16 processes at once."""
-    frames = 8 if tiny else 150
-    results: Result = {}
-    with tempfile.TemporaryDirectory() as name:
-        source = Path(name) / "film.mp4"
-        film(source, hw=(360, 640) if tiny else (1080, 1920), frames=frames, rate=Fraction(25))
-        report = restore_video(
-            source, Path(name) / "alone.mp4", settings=RestoreSettings(device=device_name)
-        )
-        results["ms_by_stage"] = {
-            stage: 1000 * seconds / frames for stage, seconds in report.timing.items()
-        }
-        for count in (1,) if tiny else (1, 4, 16):
-            started = time.perf_counter()
-            runs = [
-                subprocess.Popen(
-                    [
-                        sys.executable,
-                        "-m",
-                        "vidrestore",
-                        str(source),
-                        "-o",
-                        str(Path(name) / f"{count}_{index}.mp4"),
-                        "--device",
-                        device_name,
-                    ],
-                    cwd=ROOT,
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.PIPE,
-                )
-                for index in range(count)
-            ]
-            codes = [run.communicate() and run.returncode for run in runs]
-            if any(codes):
-                return {**results, "error": f"{count} processes ended with {codes}"}
-            rate = count * frames / (time.perf_counter() - started)
-            results[f"frames_per_second_{count}"] = rate
-    rates = [
-        f"{key.rpartition('_')[2]}: {value:.1f}"
-        for key, value in results.items()
-        if key.startswith("frames")
-    ]
-    return {**results, "line": "frames/s by processes, start included: " + ", ".join(rates)}
-
-
 def copies(device_name: str, tiny: bool) -> Result:
     """Return GB/s to and from the device, from pageable and from pinned memory."""
     device = resolve_device(device_name)
@@ -289,5 +216,6 @@ STEPS: Mapping[str, Callable[[str, bool], Result]] = {
     "memory": memory,
     "ceilings": ceilings,
     "stages": stages,
+    "batches": batches,
     "copies": copies,
 }

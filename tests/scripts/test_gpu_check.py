@@ -34,14 +34,14 @@ def test_a_step_runs_in_its_own_process_and_writes_a_line_and_json(tmp_path: Pat
     assert results["environment"]["cores"] == os.cpu_count()
     check: Any = load_script(SCRIPT)
     on_cpu = [name for name in check.LIMIT_SECONDS if name not in check.NEED_GPU]
-    assert on_cpu == ["environment", "film", "networks", "ceilings", "stages"]
+    assert on_cpu == ["environment", "film", "networks", "ceilings", "stages", "batches"]
 
 
 @pytest.mark.slow
 def test_all_steps_that_need_no_gpu_give_results_on_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(SCRIPT.parent)
     module: Any = load_script(SCRIPT.with_name("gpu_check_steps.py"))
-    steps = ("film", "networks", "ceilings", "stages")
+    steps = ("film", "networks", "ceilings", "stages", "batches")
     results = {name: module.STEPS[name]("cpu", True) for name in steps}
     assert all("error" not in result and result["line"] for result in results.values())
     assert results["film"]["equal_bytes"]
@@ -49,6 +49,8 @@ def test_all_steps_that_need_no_gpu_give_results_on_a_cpu(monkeypatch: pytest.Mo
     assert results["networks"]["faces_per_second"]["lite 2"]["eager"] > 0
     assert results["ceilings"]["frames_per_second"]["x264"] > 0
     assert results["stages"]["frames_per_second_1"] > 0
+    assert results["batches"]["frames_per_second_on"] > 0
+    assert results["batches"]["most_apart"] <= 1
 
 
 def test_a_step_that_hangs_is_reported_and_the_next_one_runs(tmp_path: Path) -> None:
