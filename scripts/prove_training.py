@@ -5,8 +5,9 @@
 Trains the config, or continues its run, and writes files beside it: the log as a table
 (``NAME.csv``), its curves (``NAME_curves.png``), and a sheet of held-out faces (``NAME.jpg``):
 input, result and original; labels for a parser; random faces for a prior. Then the run goes on for
-``--term-steps`` steps, from one checkpoint and with one seed: as it is, with another seed, and
-without each loss term. ``NAME_terms.csv`` has what was measured on the held-out faces after that.
+``--term-steps`` steps from one checkpoint, with each of ``--seeds`` seeds: as it is, and without
+each loss term. ``NAME_terms.csv`` has what was measured on the held-out faces after that, and for
+each term the mean and the standard error of what changes without it, over pairs of the same seed.
 The same command continues what was stopped.
 """
 
@@ -22,12 +23,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from torch import Tensor, nn
+from proof_measures import SHEET_ROWS, TrainedRun, unit_range
+from torch import Tensor
 from torch.nn import functional as F
 
 from vidrestore.errors import VidrestoreError
-from vidrestore.metrics.psnr_ssim import gradient_magnitude, psnr_db, ssim
-from vidrestore.models.stylegan2.generator import StyleGAN2Generator
 from vidrestore.toml_config import read_config
 from vidrestore.training.data.dataset import (
     DatasetConfig,
@@ -35,47 +35,41 @@ from vidrestore.training.data.dataset import (
     FaceSample,
     SourceConfig,
 )
-from vidrestore.training.engine.checkpoint import read_checkpoint
-from vidrestore.training.engine.loop import CHECKPOINT_NAME, load_train_states
+from vidrestore.training.engine.loop import CHECKPOINT_NAME
 from vidrestore.training.engine.run import RunConfig, train
-from vidrestore.training.engine.run_state import RunState
-from vidrestore.training.losses.component_loss import component_crops
-from vidrestore.training.losses.feature_extractors import load_feature_network
-from vidrestore.training.losses.identity import (
-    IdentityNetwork,
-    identity_loss,
-    load_identity_network,
-)
-from vidrestore.training.losses.perceptual import perceptual_terms
-from vidrestore.training.losses.regularizers import (
-    PathLengthMean,
-    path_length_penalty,
-    r1_penalty,
-)
+from vidrestore.training.losses.identity import load_identity_network
 from vidrestore.training.on_device.curves import draw_curves
-from vidrestore.training.tasks.parser import colorize_labels
-from vidrestore.training.tasks.psfrgan import PsfrganTask
 
-CPU = torch.device("cpu")
-SHEET_ROWS, TILE_PX, JPEG_QUALITY = 5, 128, 88
-SWITCHES: Mapping[str, Sequence[str]] = {
-    "stylegan2": ("r1_weight", "path_weight"),
-    "parser": ("label_weight", "pixel_weight"),
-    "psfrgan": ("matching_weight", "style_weight", "adversarial_weight", "temporal_weight"),
-    "restorer": tuple(
-        f"loss_weights.{name}"
-        for name in (
-            *("l1", "ssim", "pyramid", "perceptual", "style", "adversarial", "component"),
-            *("component_style", "identity", "styles", "temporal"),
-        )
-    ),
+ALL_TERMS = "all terms"
+TILE_PX, JPEG_QUALITY = 128, 88
+MEASURES: Mapping[str, Mapping[str, str]] = {
+    "stylegan2": {"r1_weight": "+discriminator_slope", "path_weight": "+path_variation"},
+    "parser": {"label_weight": "-mean_f1", "pixel_weight": "-psnr_db"},
+    "psfrgan": {
+        "matching_weight": "-ssim",
+        "style_weight": "+style",
+        "adversarial_weight": "-sharpness",
+    },
+    "restorer": {
+        "loss_weights.l1": "-psnr_db",
+        "loss_weights.ssim": "-ssim",
+        "loss_weights.pyramid": "+coarse_error",
+        "loss_weights.perceptual": "+perceptual",
+        "loss_weights.style": "+style",
+        "loss_weights.adversarial": "-sharpness",
+        "loss_weights.component": "-component_sharpness",
+        "loss_weights.component_style": "-component_sharpness",
+        "loss_weights.identity": "+identity_distance",
+        "loss_weights.styles": "+style_error",
+    },
 }
-"""Task -> the weights that can be zero while the others stay. A restorer needs one of its pixel
-losses, so that ``lite`` keeps ``log_l1``, and PSFR-GAN ``l1_weight``."""
+"""Task -> weight of a term that can be zero while the others stay -> the measure that the term is
+for: + if it rises without the term, - if it falls. A restorer needs one of its pixel losses, so
+that ``lite`` keeps ``log_l1``, and PSFR-GAN ``l1_weight``."""
 
 
-def switches(config: RunConfig) -> list[str]:
-    """Return the weights of a config's loss terms that are above zero, by their keys."""
+def switches(config: RunConfig) -> dict[str, str]:
+    """Return the weights above zero of a config's loss terms, by their keys, and their measures."""
     task = config.task_name
 
     def value(name: str) -> float:
@@ -84,7 +78,7 @@ def switches(config: RunConfig) -> list[str]:
             found = getattr(found, part)
         return float(found or 0.0)
 
-    return [f"{task}.{name}" for name in SWITCHES[task] if value(name)]
+    return {f"{task}.{name}": measure for name, measure in MEASURES[task].items() if value(name)}
 
 
 def held_out(data: DatasetConfig, *, folder: str, count: int) -> FaceSample:
@@ -95,117 +89,10 @@ def held_out(data: DatasetConfig, *, folder: str, count: int) -> FaceSample:
     return FaceSample(*[torch.stack(fields) for fields in zip(*samples, strict=True)])
 
 
-class TrainedRun:
-    """The networks of a checkpoint; moving averages where there are some."""
-
-    def __init__(self, config: RunConfig, checkpoint: Path) -> None:
-        torch.manual_seed(config.seed)
-        self._config, self._task = config, config.build_task(device=CPU)
-        load_train_states(self._task.train_states, read_checkpoint(checkpoint)["networks"])
-        self._networks = {
-            name: state.network if state.ema is None else state.ema_network()
-            for name, state in self._task.train_states.items()
-        }
-
-    def restored(self, degraded: Tensor) -> Tensor:
-        """Return restored faces in [-1, 1], of the side of ``degraded``."""
-        if isinstance(self._task, PsfrganTask):
-            return self._task.restorer().restore_images(_unit(degraded)) * 2 - 1
-        name = "generator" if self._config.parser is None else "parser"
-        with torch.no_grad():
-            image = self._networks[name](degraded).image
-        return F.interpolate(image, degraded.shape[-2:], mode="bilinear")
-
-    def measures(self, faces: FaceSample, identity: IdentityNetwork) -> dict[str, float]:
-        """Return what is measured on held-out faces."""
-        config = self._config
-        if config.stylegan2 is not None:
-            return _measure_prior(self._networks, faces)
-        restored = self.restored(faces.degraded)
-        if config.parser is None:
-            with torch.no_grad():
-                return restorer_measures(restored, faces, identity)
-        state = RunState(step=0, steps=config.steps, seed=config.seed, device=CPU)
-        scores, _ = self._task.validate(state)
-        psnr = float(psnr_db(_unit(restored), _unit(faces.target)).mean())
-        return {"psnr_db": psnr, "mean_f1": scores["mean_f1"]}
-
-    def columns(self, faces: FaceSample) -> list[Tensor]:
-        """Return the columns of a sheet, ``(N, 3, S, S)`` in [-1, 1]."""
-        config = self._config
-        if config.stylegan2 is not None:
-            rng = torch.Generator().manual_seed(1)
-            codes = torch.randn(SHEET_ROWS * 4, config.stylegan2.style_dim, generator=rng)
-            with torch.no_grad():
-                return list(self._networks["generator"](codes).chunk(4))
-        columns = [faces.degraded, self.restored(faces.degraded), faces.target]
-        if config.parser is not None:
-            with torch.no_grad():
-                logits = self._networks["parser"](faces.degraded).logits
-            columns.insert(1, colorize_labels(logits.argmax(dim=1)))
-        return columns
-
-
-def restorer_measures(
-    restored: Tensor, faces: FaceSample, identity: IdentityNetwork
-) -> dict[str, float]:
-    """Return errors of restored faces, and their sharpness relative to the true faces."""
-    target, features = faces.target, load_feature_network(None)
-    unit, true = _unit(restored), _unit(target)
-    parts, true_parts = (component_crops(image, faces.boxes_xyxy) for image in (unit, true))
-    compared = perceptual_terms(features, restored, target, content_weight=1.0, style_weight=1.0)
-    small, true_small = (F.adaptive_avg_pool2d(image, 8) for image in (unit, true))
-    return {
-        "psnr_db": float(psnr_db(unit, true).mean()),
-        "ssim": float(ssim(unit, true).mean()),
-        "coarse_error": 255 * float((small - true_small).abs().mean()),
-        "perceptual": float(compared["perceptual"]),
-        "style": float(compared["style"]),
-        "identity_distance": float(
-            identity_loss(identity, restored, target, distance="cosine")
-        ),
-        "sharpness": _sharpness(unit, true),
-        "component_error": 255 * float(np.mean([
-            float((parts[name] - true_parts[name]).abs().mean()) for name in parts
-        ])),
-        "component_sharpness": float(
-            np.mean([_sharpness(parts[name], true_parts[name]) for name in parts])
-        ),
-    }  # fmt: skip
-
-
-def _measure_prior(networks: Mapping[str, nn.Module], faces: FaceSample) -> dict[str, float]:
-    """Return what the two penalties of a prior hold down."""
-    generator = networks["generator"]
-    assert isinstance(generator, StyleGAN2Generator)
-    rng = torch.Generator().manual_seed(0)
-    width = generator.style_mlp(torch.zeros(1, generator.num_style_feat)).shape[1]
-    codes = generator.style_mlp(torch.randn(16, width, generator=rng)).detach()
-    latents, mean = generator.to_w_plus(codes), PathLengthMean(decay=1.0)
-    spread = path_length_penalty(generator.synthesize, latents, mean, rng=rng, weight=1, interval=1)
-    with torch.no_grad():
-        drawn = generator.synthesize(latents)
-    slope = r1_penalty(networks["discriminator"], faces.target, weight=2.0, interval=1)
-    return {
-        "discriminator_slope": float(slope.detach()),
-        "path_variation": float(spread.detach()) ** 0.5 / float(mean.value),
-        "drawn_contrast": float(drawn.std(dim=(2, 3)).mean()),
-        "true_contrast": float(faces.target.std(dim=(2, 3)).mean()),
-    }
-
-
-def _sharpness(restored: Tensor, target: Tensor) -> float:
-    return float((gradient_magnitude(restored) / gradient_magnitude(target)).mean())
-
-
-def _unit(image: Tensor) -> Tensor:
-    return (image / 2 + 0.5).clamp(0, 1)
-
-
 def write_sheet(columns: Sequence[Tensor], path: Path) -> None:
     """Write images side by side, a face in each row."""
     large = [F.interpolate(each[:SHEET_ROWS], (TILE_PX, TILE_PX)) for each in columns]
-    rows = _unit(torch.cat(large, dim=3)).permute(0, 2, 3, 1).flatten(0, 1)
+    rows = unit_range(torch.cat(large, dim=3)).permute(0, 2, 3, 1).flatten(0, 1)
     image = np.rint(rows.numpy() * 255).astype(np.uint8)
     cv2.imwrite(
         str(path), np.ascontiguousarray(image[:, :, ::-1]), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
@@ -255,20 +142,59 @@ def prove(path: Path, arguments: argparse.Namespace) -> None:
     if arguments.only_train:
         return
     identity = load_identity_network(arguments.identity)
-    rows = [{"run": "before", **trained.measures(faces, identity)}]
+    rows: list[dict[str, object]] = [{"run": "before", **trained.measures(faces, identity)}]
     steps = config.steps + arguments.term_steps
-    variants = {"all terms": [], "all terms, other seed": ["seed=1"]}
-    variants |= {f"without {name.rsplit('.')[-1]}": [f"{name}=0.0"] for name in switches(config)}
-    for name, changes in variants.items():
-        changed = read_config(path, RunConfig, overrides=[*changes, f"steps={steps}"])
-        folder = arguments.runs / f"{path.stem} {name}"
-        if not folder.is_dir():
-            folder.mkdir()
-            shutil.copy(checkpoint, folder / CHECKPOINT_NAME)
-        trained = TrainedRun(changed, train(changed, folder=folder, device="cpu"))
-        rows.append({"run": name, **trained.measures(faces, identity)})
-        write_table(rows, Path(f"{target}_terms.csv"))
-        print(path.stem, rows[-1], flush=True)
+    terms = switches(config)
+    variants = {ALL_TERMS: "", **{_without(key): f"{key}=0.0" for key in terms}}
+    for seed in range(arguments.seeds):
+        for name, change in variants.items():
+            overrides = [f"steps={steps}", f"seed={seed}", *filter(None, [change])]
+            changed = read_config(path, RunConfig, overrides=overrides)
+            folder = arguments.runs / f"{path.stem} {name}, seed {seed}"
+            if not folder.is_dir():
+                folder.mkdir()
+                shutil.copy(checkpoint, folder / CHECKPOINT_NAME)
+            trained = TrainedRun(changed, train(changed, folder=folder, device="cpu"))
+            rows.append({"run": name, "seed": seed, **trained.measures(faces, identity)})
+            changes = [
+                row for key, measure in terms.items() for row in _changes(rows, key, measure)
+            ]
+            write_table([*rows, *changes], Path(f"{target}_terms.csv"))
+            print(path.stem, rows[-1], flush=True)
+
+
+def _without(key: str) -> str:
+    return f"without {key.rsplit('.')[-1]}"
+
+
+def _changes(
+    rows: Sequence[Mapping[str, object]], key: str, measure: str
+) -> list[dict[str, object]]:
+    """Return what measures change by without a term, over pairs of runs with the same seed.
+
+    Two rows: means, and their standard errors (from two seeds on). ``shown`` says whether the
+    term's own measure changes in its direction by more than two standard errors.
+    """
+    with_all = {row["seed"]: row for row in rows if row["run"] == ALL_TERMS}
+    runs = [row for row in rows if row["run"] == _without(key) and row["seed"] in with_all]
+    if len(runs) < 2:
+        return []
+    changes = {
+        name: [float(str(row[name])) - float(str(with_all[row["seed"]][name])) for row in runs]
+        for name in runs[0]
+        if name not in {"run", "seed"}
+    }
+    means = {name: float(np.mean(values)) for name, values in changes.items()}
+    errors = {
+        name: float(np.std(values, ddof=1)) / len(values) ** 0.5 for name, values in changes.items()
+    }
+    own = measure[1:]
+    worse = means[own] if measure[0] == "+" else -means[own]
+    facts = {"measure": measure, "shown": "yes" if worse > 2 * errors[own] else "no"}
+    return [
+        {"run": f"{_without(key)}: change", **means, **facts},
+        {"run": f"{_without(key)}: standard error", **errors},
+    ]
 
 
 def main() -> None:
@@ -279,6 +205,7 @@ def main() -> None:
     parser.add_argument("configs", type=Path, nargs="+")
     parser.add_argument("--runs", type=Path, default=Path("runs/proof"))
     parser.add_argument("--term-steps", type=int, default=40)
+    parser.add_argument("--seeds", type=int, default=3, help="seeds of every run of the terms")
     parser.add_argument("--only-train", action="store_true", help="switch no term off")
     parser.add_argument("--data", type=Path, help="folder of the held-out one; the config's root")
     parser.add_argument("--held-out", default="canada", help="folder of faces that none trains on")

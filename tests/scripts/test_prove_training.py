@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from support.golden import ROOT, load_script
 from support.runs import write_faces
@@ -12,6 +13,7 @@ from support.runs import write_faces
 from vidrestore.toml_config import read_config
 from vidrestore.training.engine.run import RunConfig
 
+load_script(ROOT / "scripts" / "proof_measures.py")
 prove_training: Any = load_script(ROOT / "scripts" / "prove_training.py")
 CONFIGS = ROOT / "configs" / "train" / "proof"
 
@@ -57,15 +59,29 @@ min_resolution_ratio = 1.0
 """)
     monkeypatch.setattr(prove_training, "load_identity_network", lambda _: None)
     options = ["--runs", str(tmp_path / "runs"), "--held-out", "faces", "--term-steps", "1"]
-    monkeypatch.setattr(sys, "argv", ["prove_training.py", str(config), *options, "--count", "2"])
+    options += ["--seeds", "2", "--count", "2"]
+    monkeypatch.setattr(sys, "argv", ["prove_training.py", str(config), *options])
     prove_training.main()
 
     names = {path.name for path in tmp_path.iterdir()}
     assert {"small.csv", "small_curves.png", "small.jpg", "small_terms.csv"} <= names
     with (tmp_path / "small_terms.csv").open() as file:
-        rows = {row.pop("run"): row for row in csv.DictReader(file)}
-    assert set(rows) == {"before", "all terms", "all terms, other seed", "without r1_weight",
-                         "without path_weight"}  # fmt: skip
-    assert all(float(row["path_variation"]) > 0 for row in rows.values())
-    assert rows["all terms"] != rows["without r1_weight"]
+        table = list(csv.DictReader(file))
+    runs = {(row["run"], row["seed"]): row for row in table}
+    for seed in "01":
+        without = [runs[f"without {name}", seed] for name in ("r1_weight", "path_weight")]
+        assert without[0] != runs["all terms", seed] | {"run": "without r1_weight"}
+        assert all(float(row["path_variation"]) > 0 for row in without)
+    change = runs["without r1_weight: change", ""]
+    differences = [
+        float(runs["without r1_weight", seed]["discriminator_slope"])
+        - float(runs["all terms", seed]["discriminator_slope"])
+        for seed in "01"
+    ]
+    assert float(change["discriminator_slope"]) == pytest.approx(np.mean(differences), abs=2e-7)
+    error = abs(differences[0] - differences[1]) / 2
+    found = float(runs["without r1_weight: standard error", ""]["discriminator_slope"])
+    assert found == pytest.approx(error, abs=2e-7)
+    assert change["measure"] == "+discriminator_slope"
+    assert (change["shown"] == "yes") == (np.mean(differences) > 2 * error)
     assert "without path_weight" in capsys.readouterr().out
