@@ -160,6 +160,30 @@ def test_detail_finer_than_the_crop_survives_on_a_large_face() -> None:
     assert np.abs(after.planes[0].astype(int) - frame.planes[0]).max() <= 1
 
 
+@pytest.mark.parametrize("shape", ["face", "head"])
+def test_strong_fine_detail_survives_on_a_small_crop_and_noise_does_not(shape: MaskShape) -> None:
+    frame = random_frame(GRAY, (420, 420), smooth=True)
+    levels = frame.planes[0].astype(np.int16).clip(60, 190)
+    levels[::2] += 2  # finer than the crop, of whose pixels each covers 1.6 of the frame's
+    levels[200:220, 150:270:2] += 50
+    levels[200:220, 151:270:2] -= 50
+    frame = frame.with_planes((levels.astype(np.uint8),))
+    geometry = DisplayGeometry(coded_hw=(420, 420))
+    where = face_at((210, 210), size_px=400)
+    face = restored_face(frame, geometry, where, gain=1.0, side_px=256)
+    config = PasteConfig(mask=shape, grain=0.0)
+    (after,) = paste_faces(frame, geometry, (face,), config=config, keep_chroma=False).frame.planes
+
+    def row_to_row(plane: np.ndarray, rows: slice) -> float:
+        return float(np.abs(np.diff(plane[rows, 180:240].astype(float), n=2, axis=0)).mean())
+
+    noise = slice(240, 260)
+    assert row_to_row(after, noise) < 0.3 * row_to_row(frame.planes[0], noise)
+    stripes = [plane[204:216, 180:240].astype(float) for plane in (frame.planes[0], after)]
+    before, kept = (float(np.abs(np.diff(part, n=2, axis=1)).mean()) for part in stripes)
+    assert kept > 0.8 * before
+
+
 def test_a_color_cast_of_the_restorer_is_removed() -> None:
     frame = random_frame(YUV444, HW, smooth=True, color=ColorTags(matrix=6))
     geometry = DisplayGeometry(coded_hw=HW)

@@ -30,7 +30,7 @@ MOUTH_REGION = (slice(None), slice(296, 372), slice(196, 312))
 INNER = (slice(None), slice(40, -40), slice(40, -40))
 
 Pair = tuple[Tensor, Tensor]
-"""Input and output of the restorer."""
+"""A crop before and after it is restored."""
 
 
 def face() -> FloatArray:
@@ -259,12 +259,12 @@ def frame_with(index: int, faces: Sequence[tuple[int, Pair]], shot: int = 0) -> 
                         raw_landmarks_xy=POINTS,
                     ),
                     display_to_crop=np.eye(2, 3),
-                    crop_chw=torch.zeros_like(restored_chw),
-                    denoised_chw=restorer_input_chw,
+                    crop_chw=crop_chw,
+                    denoised_chw=torch.zeros_like(restored_chw),  # no motion is measured in it
                 ),
                 restored_chw=restored_chw,
             )
-            for track, (restorer_input_chw, restored_chw) in faces
+            for track, (crop_chw, restored_chw) in faces
         ),
     )
 
@@ -325,7 +325,10 @@ def test_only_the_later_neighbors_are_buffered() -> None:
         nonlocal peak
         for index in range(10):
             frame = frame_with(index, [(1, clip[index % 2])])
-            crops.append(weakref.ref(frame.faces[0].aligned.crop_chw))
+            denoised = frame.faces[0].aligned.denoised_chw
+            assert denoised is not None
+            crops.append(weakref.ref(denoised))
+            del denoised
             yield frame
             del frame
             peak = max(peak, sum(crop() is not None for crop in crops))

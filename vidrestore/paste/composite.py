@@ -33,6 +33,8 @@ _LUMA_CELLS = 128
 """Cells along the side of a crop, of each of which one sample counts for its mean."""
 TONE_CELL_PX = 32
 """Side of the cells in which color is matched, in crop pixels."""
+FINE_NOISE = 8.0 / 255.0
+"""Detail of this strength, finer than a small crop, is kept by half; weaker detail, by less."""
 _SMOOTH_STEP_PX = 4
 """Spacing of the pixels at which smooth changes are warped."""
 
@@ -143,6 +145,8 @@ def _raw_change(
     two are mixed, so that nothing jumps when a face comes closer.
     """
     fine_ratio = fine_ratio_of(pixels_to_region)
+    if fine_ratio > 0.0 and face.aligned.side_px < CROP_SIZE_PX:
+        return _small_crop_change(source, face, pixels_to_region, region_hw)
     if fine_ratio == 1.0:
         return _region(face.restored_chw - face.aligned.crop_chw, pixels_to_region, region_hw)
     change = _region(face.restored_chw, pixels_to_region, region_hw) - source
@@ -157,6 +161,8 @@ def _raw_head_change(
 ) -> FloatArray:
     """Return ``_raw_change`` up to rounding, resampled only once, because a head is large."""
     fine_ratio = fine_ratio_of(pixels_to_region)
+    if fine_ratio > 0.0 and face.aligned.side_px < CROP_SIZE_PX:
+        return _small_crop_change(source, face, pixels_to_region, region_hw)
     mixed = face.restored_chw
     if fine_ratio > 0.0:
         mixed = torch.sub(mixed, face.aligned.crop_chw, alpha=fine_ratio)
@@ -164,6 +170,23 @@ def _raw_head_change(
     if fine_ratio < 1.0:
         cv2.scaleAdd(source, fine_ratio - 1.0, change, change)
     return change
+
+
+def _small_crop_change(
+    source: FloatArray, face: RestoredFace, pixels_to_region: Affine, region_hw: tuple[int, int]
+) -> FloatArray:
+    """Return ``_raw_change`` with the fine detail of the source, but without its noise.
+
+    The face of a small crop is soft. What the frame has beyond the crop is mostly noise, which
+    would make the restored face flicker.
+    """
+    fine = source - _region(face.aligned.crop_chw, pixels_to_region, region_hw)
+    square = np.asarray(cv2.multiply(fine, fine), dtype=np.float32)
+    kept = np.asarray(cv2.divide(square, cv2.add(square, (FINE_NOISE**2,) * 4)), dtype=np.float32)
+    kept *= fine_ratio_of(pixels_to_region)
+    change = _region(face.restored_chw, pixels_to_region, region_hw)
+    cv2.subtract(change, source, dst=change)
+    return np.asarray(cv2.add(change, cv2.multiply(fine, kept), dst=change), dtype=np.float32)
 
 
 def fine_ratio_of(pixels_to_region: Affine) -> float:

@@ -3,9 +3,9 @@
 A restorer processes every frame separately and places an eyelash slightly differently in each,
 which flickers. So the fine detail of a restored face is averaged with that of its neighbors,
 warped along the motion; coarse shapes, color and brightness stay. Motion and similarity are
-measured in the restorer's inputs, whose noise is already reduced. Where these differ by more than
-noise, as in a blink, a word or a hand in front of the face, nothing is blended, so there is no
-ghosting.
+measured in the crops as they were cut: the restorer's inputs are averages already, in which what is
+missed of the motion has moved the face. Where the crops differ by more than noise, as in a blink, a
+word or a hand in front of the face, nothing is blended, so there is no ghosting.
 
 The average is taken in passes of growing distance ("a trous"): each frame with its neighbors, then
 the results with those three frames away. So nine frames count, at the cost of four.
@@ -56,7 +56,7 @@ class Appearance(NamedTuple):
     """What blending needs of a face in one frame."""
 
     thumbnail: Thumbnail
-    """Of the restorer's input."""
+    """Of the crop before it was restored."""
     detail_hw: FloatArray
     """``(S, S)``: luma of the restored crop minus its coarse part."""
     blended_hw: FloatArray
@@ -90,7 +90,7 @@ def blend_frames(
         (
             frame,
             {
-                face.aligned.face.track_id: (face.aligned.restorer_input_chw, face.restored_chw)
+                face.aligned.face.track_id: (face.aligned.crop_chw, face.restored_chw)
                 for face in frame.faces
             },
         )
@@ -106,8 +106,8 @@ def blend_clip(
     """Yield the restored crops of one face in one shot with their fine detail blended.
 
     Args:
-        crops: The restorer's input and output, each ``(3, S, S)`` float32 RGB
-            in [0, 1], in order.
+        crops: Before and after they are restored, each ``(3, S, S)`` float32 RGB in [0, 1], in
+            order.
         config: How many neighbors count, and how much.
     """
     inputs = ((restored, {0: (degraded, restored)}) for degraded, restored in crops)
@@ -124,8 +124,8 @@ def luma_changes(
     as the track has no gap, and on nothing else.
 
     Args:
-        items: Each with its faces: track -> the restorer's input and output, each ``(3, S, S)`` RGB
-            in [0, 1]; in order.
+        items: Each with its faces: track -> the crop before and after it was restored, each
+            ``(3, S, S)`` RGB in [0, 1]; in order.
         config: How many neighbors count, and how much.
 
     Yields:
@@ -205,9 +205,9 @@ def _average(
 
 @retry_out_of_memory
 def _describe(
-    restorer_input_chw: Tensor, restored_chw: Tensor, previous: Appearance | None
+    crop_chw: Tensor, restored_chw: Tensor, previous: Appearance | None
 ) -> Appearance:
-    thumbnail = make_thumbnail(restorer_input_chw)
+    thumbnail = make_thumbnail(crop_chw)
     from_previous = to_previous = None
     if previous is not None and previous.detail_hw.shape == tuple(restored_chw.shape[1:]):
         from_previous = fine_flow(previous.thumbnail.gray_hw, thumbnail.gray_hw)

@@ -253,7 +253,7 @@ def measure_clip(
         inputs = [*denoise_clip(degraded, config=temporal, coarse_color=True)]
     restored = [restore(image[None])[0] for image in inputs]
     if temporal is not None:
-        restored = [*blend_clip(zip(inputs, restored, strict=True), config=temporal)]
+        restored = [*blend_clip(zip(degraded, restored, strict=True), config=temporal)]
     scores: dict[str, Scores] = {"original": clip_scores(target, target, metric_networks)}
     for variant, clip in (("input", degraded), ("output", restored)):
         frames = [

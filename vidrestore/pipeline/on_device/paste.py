@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vidrestore.media.color.matrices import luma_weights
-from vidrestore.paste.composite import TONE_CELL_PX
+from vidrestore.paste.composite import FINE_NOISE, TONE_CELL_PX
 from vidrestore.paste.settings import PasteConfig
 from vidrestore.pipeline.on_device.face_masks import (
     CropBatch,
@@ -120,9 +120,14 @@ def _change(
     config: PasteConfig,
 ) -> Tensor:
     """Return restored minus source, ``(F, 3, h, w)``, at the lower resolution of the two."""
-    mixed = batch.restored - fine_ratio * batch.crops
-    warped = Warps([plan.crop_warp for plan in plans], source.device).apply(mixed, region_hw)
-    change = warped + (fine_ratio - 1.0) * source
+    warps = Warps([plan.crop_warp for plan in plans], source.device)
+    if batch.crops.shape[-1] < CROP_SIZE_PX:
+        fine = source - warps.apply(batch.crops, region_hw)
+        kept = fine_ratio * fine**2 / (fine**2 + FINE_NOISE**2)
+        change = warps.apply(batch.restored, region_hw) - source + kept * fine
+    else:
+        mixed = batch.restored - fine_ratio * batch.crops
+        change = warps.apply(mixed, region_hw) + (fine_ratio - 1.0) * source
     if config.color_match > 0:
         tone = _tone(batch.restored) - _tone(batch.crops)
         tone_warps = Warps([plan.tone_warp for plan in plans], source.device)
