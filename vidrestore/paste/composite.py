@@ -181,12 +181,12 @@ def _small_crop_change(
     would make the restored face flicker.
     """
     fine = source - _region(face.aligned.crop_chw, pixels_to_region, region_hw)
-    square = np.asarray(cv2.multiply(fine, fine), dtype=np.float32)
-    kept = np.asarray(cv2.divide(square, cv2.add(square, (FINE_NOISE**2,) * 4)), dtype=np.float32)
-    kept *= fine_ratio_of(pixels_to_region)
+    square = fine * fine
+    fine *= square / (square + np.float32(FINE_NOISE**2))
     change = _region(face.restored_chw, pixels_to_region, region_hw)
     cv2.subtract(change, source, dst=change)
-    return np.asarray(cv2.add(change, cv2.multiply(fine, kept), dst=change), dtype=np.float32)
+    cv2.scaleAdd(fine, fine_ratio_of(pixels_to_region), change, change)
+    return change
 
 
 def fine_ratio_of(pixels_to_region: Affine) -> float:
