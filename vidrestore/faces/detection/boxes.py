@@ -84,12 +84,13 @@ def suppress_overlapping(boxes: Tensor, scores: Tensor, group: Tensor, max_iou: 
 def _suppress_overlapping(boxes: Tensor, scores: Tensor, max_iou: float) -> Tensor:
     # Boxes are numbered from the best to the worst.
     order = scores.sort(stable=True, descending=True).indices
-    left, top, right, bottom = boxes[order].T.contiguous().cpu().numpy()
+    sides: FloatArray = boxes[order].T.contiguous().cpu().numpy()
+    left, top, right, bottom = sides
     area = (right - left) * (bottom - top)
     # Pairs that overlap along x: each box with those that begin inside it.
     from_left = np.argsort(left, kind="stable")
     position = np.arange(len(order))
-    ends: NDArray[np.int64] = np.searchsorted(left[from_left], right[from_left])
+    ends = np.asarray(np.searchsorted(left[from_left], right[from_left]), dtype=np.int64)
     counts = np.maximum(ends - position - 1, 0)
     first = np.repeat(position, counts)
     second = first + 1 + np.arange(len(first)) - np.repeat(np.cumsum(counts) - counts, counts)
