@@ -16,7 +16,7 @@ from vidrestore.errors import ConfigError, MediaError
 from vidrestore.jobs import batch
 from vidrestore.jobs.batch import BatchProgress, restore_batch
 from vidrestore.jobs.batch_videos import BatchVideo, Sidecars, batch_films
-from vidrestore.jobs.distributed.engine import DistributedEngine
+from vidrestore.jobs.distributed.coordinator import DistributedEngine
 from vidrestore.jobs.store.job_folder import job_folder_path
 from vidrestore.pipeline import setup as prepared
 from vidrestore.pipeline.report import RestoreReport

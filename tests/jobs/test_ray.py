@@ -17,7 +17,7 @@ from support.clips import Clip, Sound, make_clip
 from support.faceclips import FACE_SIZE_HW, face_picture
 from support.fake_restorer import load_fake_restorer, speed_up_worker
 from support.oldfilm import HW, damaged_picture
-from support.ray_tasks import die, fail, write_until_canceled
+from support.ray_tasks import die, fail, have_a_bug, write_until_canceled
 
 from vidrestore import JobSettings, RestoreSettings, restore_video
 from vidrestore.errors import ConfigError, DeviceError, MediaError, WorkerError
@@ -26,11 +26,10 @@ from vidrestore.jobs.distributed.ray_cluster import (
     assigned_device,
     open_ray_cluster,
 )
+from vidrestore.jobs.distributed.worker import WorkerSettings
 from vidrestore.jobs.distributed.worker_plan import WorkerPlan, plan_workers
-from vidrestore.jobs.distributed.worker_process import WorkerSettings
 from vidrestore.jobs.store.job_folder import job_folder_path
 from vidrestore.pipeline import setup as prepared
-from vidrestore.pipeline.report import versions
 from vidrestore.progress import Progress
 
 ray = pytest.importorskip("ray", reason="the extra ray is not installed")
@@ -131,7 +130,7 @@ def test_workers_and_one_process_repair_a_film_to_the_same_bytes(
     assert result.read_bytes() == whole.read_bytes()
 
 
-WORKER = WorkerSettings(device="cpu", precision="fp32", threads=1, versions=versions())
+WORKER = WorkerSettings(device="cpu", precision="fp32", threads=1)
 
 
 def values_of(
@@ -148,6 +147,14 @@ def test_an_error_in_a_task_is_raised_unchanged(cluster: None) -> None:
         values = values_of(opened, "failing", fail)
         assert next(values) == 1
         with pytest.raises(MediaError, match=r"^out\.mkv: cannot write: No space left on device$"):
+            next(values)
+
+
+def test_a_bug_in_a_task_is_raised_with_the_traceback_of_the_worker(cluster: None) -> None:
+    with open_ray_cluster("cpu", workers=2) as opened:
+        values = values_of(opened, "failing", have_a_bug)
+        assert next(values) == 1
+        with pytest.raises(KeyError, match=r"(?s)in have_a_bug.*KeyError: 'a bug'"):
             next(values)
 
 

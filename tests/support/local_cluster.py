@@ -11,11 +11,10 @@ import torch
 
 from vidrestore import JobSettings, RestoreReport, RestoreSettings
 from vidrestore.errors import WorkerError
-from vidrestore.jobs.distributed import video_cache
-from vidrestore.jobs.distributed.engine import DistributedEngine
-from vidrestore.jobs.distributed.video_cache import VideoCache
+from vidrestore.jobs.distributed import worker as worker_process
+from vidrestore.jobs.distributed.coordinator import DistributedEngine
+from vidrestore.jobs.distributed.worker import TaskItem, VideoCache, WorkerSettings, run_task
 from vidrestore.jobs.distributed.worker_plan import WorkerPlan
-from vidrestore.jobs.distributed.worker_process import TaskItem, WorkerSettings, run_task
 from vidrestore.jobs.plan import PlannedSegment
 from vidrestore.jobs.run import restore_with_engine
 from vidrestore.progress import ProgressCallback, silent
@@ -63,7 +62,7 @@ class LocalStream:
 
     def next(self) -> TaskItem | None:
         """Return the next item that was not received before; None at the end."""
-        shared, video_cache.videos = video_cache.videos, self._videos
+        shared, worker_process.videos = worker_process.videos, self._videos
         try:
             while self._position < self.sent:  # Ray drops what was sent before
                 next(self._items, None)
@@ -71,7 +70,7 @@ class LocalStream:
             item = next(self._items, None)
             self._position += 1
         finally:
-            video_cache.videos = shared
+            worker_process.videos = shared
         self.sent += 1
         return None if item is None else replace(item, process=self._process)
 

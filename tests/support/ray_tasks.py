@@ -7,13 +7,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vidrestore.errors import MediaError
-from vidrestore.jobs.distributed.worker_process import WorkerSettings
+from vidrestore.jobs.distributed.worker import WorkerSettings
 
 
 def fail(_worker: WorkerSettings) -> Iterator[int]:
     """Yield once, then fail as a task of ours does."""
     yield 1
     raise MediaError("out.mkv: cannot write: No space left on device")
+
+
+def have_a_bug(_worker: WorkerSettings) -> Iterator[int]:
+    """Yield once, then fail as no task of ours does."""
+    yield 1
+    raise KeyError("a bug")
 
 
 def die(_worker: WorkerSettings) -> Iterator[int]:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from functools import partial
-from queue import Empty, SimpleQueue
 from typing import Literal, TypeAlias
 
 from vidrestore.errors import VidrestoreError
@@ -81,33 +80,48 @@ def restore_batch(
         VidrestoreError: No film can be restored, because no worker can be started.
     """
     job = replace(job, resume=not settings.overwrite)
-    with open_engine(job) as engine:
-        restore = partial(_restore, engine, settings, job, on_download)
+    results: dict[int, FilmResult] = {}
 
-        def report(number: int, done: int, update: Progress | FilmResult) -> None:
-            is_done = isinstance(update, FilmResult)
-            on_progress(
-                BatchProgress(
-                    number=number,
-                    film=films[number],
-                    films_done=done,
-                    films_total=len(films),
-                    progress=None if is_done else update,
-                    result=update if is_done else None,
-                )
+    def report(number: int, update: Progress | FilmResult) -> None:
+        if isinstance(update, FilmResult):
+            results[number] = update
+        on_progress(
+            BatchProgress(
+                number=number,
+                film=films[number],
+                films_done=len(results),
+                films_total=len(films),
+                progress=update if isinstance(update, Progress) else None,
+                result=results.get(number),
             )
+        )
+
+    with open_engine(job) as engine:
+
+        def restore(number: int, on_film_progress: ProgressCallback) -> FilmResult:
+            film = films[number]
+            if _exists(film, settings):
+                return FilmResult(film=film, outcome="already there")
+            started = time.monotonic()
+            try:
+                done = _restore(engine, settings, job, film, number, on_film_progress, on_download)
+            except (VidrestoreError, OSError) as error:
+                line = " ".join(str(error).split())
+                seconds = time.monotonic() - started
+                return FilmResult(film=film, outcome="failed", seconds=seconds, error=line)
+            seconds = time.monotonic() - started
+            return FilmResult(film=film, outcome="restored", seconds=seconds, report=done)
 
         left = sum(not _exists(film, settings) for film in films)
         # On the main thread: if no worker can be started for one film, none can for others.
         workers = engine.count_workers(settings) if left else 1
         at_once = min(workers, left, 2 + workers // _WORKERS_PER_FILM)
         if at_once > 1:
-            return _restore_concurrently(engine, films, at_once, restore, report)
-        results: list[FilmResult] = []
-        for number, film in enumerate(films):
-            results.append(restore(film, number, partial(report, number, number)))
-            report(number, number + 1, results[-1])
-        return tuple(results)
+            _restore_concurrently(engine, len(films), at_once, restore, report)
+        else:
+            for number in range(len(films)):
+                report(number, restore(number, partial(report, number)))
+    return tuple(results[number] for number in range(len(films)))
 
 
 def _exists(film: BatchVideo, settings: RestoreSettings) -> bool:
@@ -118,87 +132,64 @@ def _restore(
     engine: Engine,
     settings: RestoreSettings,
     job: JobSettings,
-    on_download: DownloadCallback,
     film: BatchVideo,
     number: int,
     on_progress: ProgressCallback,
-) -> FilmResult:
-    if _exists(film, settings):
-        return FilmResult(film=film, outcome="already there")
-    started = time.monotonic()
-    try:
-        film.output.absolute().parent.mkdir(parents=True, exist_ok=True)
-        if film.report is not None:
-            check_target(film.report, source_path=film.source, overwrite=settings.overwrite)
-        report = restore_with_engine(
-            engine,
-            film.source,
-            film.output,
-            settings=replace(
-                settings, compare=film.compare, record=film.record, framemd5=film.framemd5
-            ),
-            job=job,
-            number=number,
-            on_progress=on_progress,
-            on_download=on_download,
-        )
-        if film.report is not None:
-            with atomic_file(film.report, overwrite=settings.overwrite) as pending:
-                text = json.dumps(report.to_json(), indent=2) + "\n"
-                pending.path.write_text(text, encoding="utf-8")
-                pending.complete = True
-    except (VidrestoreError, OSError) as error:
-        line = " ".join(str(error).split())
-        seconds = time.monotonic() - started
-        return FilmResult(film=film, outcome="failed", seconds=seconds, error=line)
-    seconds = time.monotonic() - started
-    return FilmResult(film=film, outcome="restored", seconds=seconds, report=report)
+    on_download: DownloadCallback,
+) -> RestoreReport:
+    film.output.absolute().parent.mkdir(parents=True, exist_ok=True)
+    if film.report is not None:
+        check_target(film.report, source_path=film.source, overwrite=settings.overwrite)
+    report = restore_with_engine(
+        engine,
+        film.source,
+        film.output,
+        settings=replace(
+            settings, compare=film.compare, record=film.record, framemd5=film.framemd5
+        ),
+        job=job,
+        number=number,
+        on_progress=on_progress,
+        on_download=on_download,
+    )
+    if film.report is not None:
+        with atomic_file(film.report, overwrite=settings.overwrite) as pending:
+            text = json.dumps(report.to_json(), indent=2) + "\n"
+            pending.path.write_text(text, encoding="utf-8")
+            pending.complete = True
+    return report
 
 
 def _restore_concurrently(
     engine: Engine,
-    films: Sequence[BatchVideo],
+    count: int,
     at_once: int,
-    restore: Callable[[BatchVideo, int, ProgressCallback], FilmResult],
-    report: Callable[[int, int, Progress | FilmResult], None],
-) -> tuple[FilmResult, ...]:
+    restore: Callable[[int, ProgressCallback], FilmResult],
+    report: Callable[[int, Progress | FilmResult], None],
+) -> None:
     """Restore several films at once; they share the workers, and earlier films have priority."""
-    updates: SimpleQueue[tuple[int, Progress]] = SimpleQueue()
+    latest: dict[int, Progress] = {}
     stopped = False
 
     def show(number: int, progress: Progress) -> None:
         if stopped:
             raise _StoppedError
-        updates.put((number, progress))
+        latest[number] = progress
 
     with ThreadPoolExecutor(at_once, thread_name_prefix="film") as pool:
         futures = {
-            pool.submit(restore, film, number, partial(show, number)): number
-            for number, film in enumerate(films)
+            pool.submit(restore, number, partial(show, number)): number for number in range(count)
         }
         try:
             waiting = set(futures)
             while waiting:
                 finished, waiting = wait(waiting, _POLL_SECONDS, FIRST_COMPLETED)
-                done = len(films) - len(waiting)
-                for number, progress in _latest(updates).items():
-                    report(number, done, progress)
+                for number in [*latest]:
+                    report(number, latest.pop(number))
                 for future in finished:
-                    report(futures[future], done, future.result())
+                    report(futures[future], future.result())
         except BaseException:
             stopped = True
             engine.stop()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    return tuple(future.result() for future in futures)
-
-
-def _latest(updates: "SimpleQueue[tuple[int, Progress]]") -> dict[int, Progress]:
-    """Return the latest progress of each film."""
-    latest: dict[int, Progress] = {}
-    while True:
-        try:
-            number, progress = updates.get_nowait()
-        except Empty:
-            return latest
-        latest[number] = progress

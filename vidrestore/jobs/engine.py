@@ -1,17 +1,39 @@
 """What runs the segments of a job: this process, or workers."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from vidrestore.jobs.distributed.coordinator import DistributedVideo
-    from vidrestore.jobs.local import LocalVideo
+    from vidrestore.jobs.plan import SegmentRule
+    from vidrestore.jobs.progress_reporter import ProgressReporter
     from vidrestore.jobs.store.fingerprint import Machine
     from vidrestore.jobs.store.journal import Job, JobState
+    from vidrestore.jobs.store.segment_files import SegmentContent
+    from vidrestore.pipeline.background.upscale_frames import BackgroundCost
     from vidrestore.pipeline.loading.model_facts import ModelFacts
     from vidrestore.pipeline.setup import Setup
     from vidrestore.settings import RestoreSettings
+
+OpenContent: TypeAlias = (
+    "Callable[[int, Callable[[int | None], BackgroundCost | None]], SegmentContent]"
+)
+"""Opens the outputs, and returns the files that every segment consists of. Takes how many times
+larger the outputs are than the source, and what measures the cost of a number of frames."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class VideoRun:
+    """A video whose segments are restored."""
+
+    setup: "Setup"
+    job: "Job"
+    """With the segments that are done."""
+    rule: "SegmentRule"
+    reporter: "ProgressReporter"
+    """Holds the statistics of all segments at the end."""
+    number: int = 0
+    """Number of the video in a batch; earlier videos have priority."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -56,20 +78,16 @@ class Engine:
 
         return this_machine(settings.device, settings.precision)
 
-    def prepare(
-        self, setup: "Setup", job: "Job", *, number: int
-    ) -> "LocalVideo | DistributedVideo":
-        """Load what is needed before the outputs of a video can be opened.
+    def restore(self, video: VideoRun, open_content: OpenContent) -> SegmentsResult:
+        """Restore and journal every segment that is not done yet.
 
         Args:
-            setup: Source and settings of the video.
-            job: The open job.
-            number: Number of the video in a batch; earlier videos have priority.
+            video: The video.
+            open_content: Called when the network that decides the size of the outputs is loaded.
 
         Raises:
-            VidrestoreError: A network cannot be loaded.
+            VidrestoreError: A network cannot be loaded, or a segment cannot be restored.
         """
-        del number
-        from vidrestore.jobs.local import LocalVideo
+        from vidrestore.jobs.local import restore_in_this_process
 
-        return LocalVideo(setup, job)
+        return restore_in_this_process(video, open_content)

@@ -10,11 +10,11 @@ from math import ceil
 from pathlib import Path
 
 from vidrestore.errors import MediaError
+from vidrestore.jobs.engine import Engine
 from vidrestore.jobs.open_video import EmptyRangeError
 from vidrestore.jobs.plan import SegmentRule
-from vidrestore.jobs.run import open_engine, restore_with_engine
+from vidrestore.jobs.run import restore_with_engine
 from vidrestore.media import VideoInfo, open_source
-from vidrestore.pipeline.report import RestoreReport
 from vidrestore.progress import DownloadCallback, not_shown
 from vidrestore.settings import JobSettings, RestoreSettings, config_from
 from vidrestore.storage.atomic_output import check_target
@@ -42,14 +42,6 @@ class Estimate:
     """Free space on the disk of the output."""
     sampled_frames: int
     """Number of frames that the estimates are based on."""
-
-
-@dataclass(slots=True)
-class _Sampled:
-    frames: int = 0
-    faces: int = 0
-    seconds: float = 0.0
-    written_bytes: int = 0
 
 
 def dry_run(
@@ -82,32 +74,60 @@ def dry_run(
         program=settings.program,
     ) as opened:
         info = opened.info
-    sampled = _Sampled()
+    frames_sampled = faces = written_bytes = 0
+    seconds_sampled = 0.0
     with tempfile.TemporaryDirectory(prefix=".vidrestore-", dir=output.absolute().parent) as folder:
         for number, (start, end) in enumerate(_sample_times(info, settings)):
-            sample_settings = replace(settings, start_seconds=start, end_seconds=end)
-            _sample(
-                source, Path(folder) / str(number), output, sample_settings, sampled, on_download
+            sample = Path(folder) / str(number)
+            sample.mkdir()
+            compare = settings.compare
+            sample_settings = replace(
+                settings,
+                start_seconds=start,
+                end_seconds=end,
+                compare=None if compare is None else sample / f"compare-{compare.name}",
+                record=None,
+                framemd5=None,
+                verify=False,
+                overwrite=False,
             )
-    if not sampled.frames:
+            started = time.monotonic()
+            try:
+                report = restore_with_engine(
+                    Engine(),
+                    source,
+                    sample / output.name,
+                    settings=sample_settings,
+                    job=_ONE_SEGMENT,
+                    on_download=on_download,
+                    tell_cost=False,
+                )
+            except EmptyRangeError:
+                continue
+            seconds_sampled += time.monotonic() - started - report.timing.get("load", 0.0)
+            frames_sampled += report.frames
+            faces += report.faces
+            files = (path for path in sample.rglob("*") if path.is_file())
+            written_bytes += sum(path.stat().st_size for path in files)
+    if not frames_sampled:
         raise MediaError(f"{source}: no frame of the samples can be decoded; get another copy")
     seconds = _selected_seconds(info, settings)
     rate = info.average_rate or Fraction(25)
-    frames = sampled.frames if seconds is None else max(1, round(seconds * rate))
-    share = frames / sampled.frames
+    frames = frames_sampled if seconds is None else max(1, round(seconds * rate))
+    share = frames / frames_sampled
     length = frames / rate
     rule = config_from(job, SegmentRule)
     return Estimate(
         frames=frames,
-        faces=round(share * sampled.faces),
+        faces=round(share * faces),
         segments=(
             max(1, ceil(length / Fraction(3 * rule.seconds))),
             max(1, ceil(length / Fraction(rule.seconds))),
         ),
-        seconds=share * sampled.seconds,
-        disk_bytes=round(2 * share * sampled.written_bytes),
+        seconds=share * seconds_sampled,
+        disk_bytes=round(2 * share * written_bytes),
         free_bytes=shutil.disk_usage(output.absolute().parent).free,
-        sampled_frames=sampled.frames,
+        sampled_frames=frames_sampled,
     )
 
 
@@ -136,41 +156,3 @@ def _sample_times(
         middle = seconds * Fraction(2 * number + 1, 2 * _SAMPLES)
         start = (settings.start_seconds or Fraction(0)) + middle - _SAMPLE_SECONDS / 2
         yield start, start + _SAMPLE_SECONDS
-
-
-def _sample(
-    source: Path,
-    folder: Path,
-    output: Path,
-    settings: RestoreSettings,
-    sampled: _Sampled,
-    on_download: DownloadCallback,
-) -> None:
-    folder.mkdir()
-    settings = replace(
-        settings,
-        compare=None if settings.compare is None else folder / f"compare-{settings.compare.name}",
-        record=None,
-        framemd5=None,
-        verify=False,
-        overwrite=False,
-    )
-    began = time.monotonic()
-    try:
-        with open_engine(_ONE_SEGMENT) as engine:
-            report: RestoreReport = restore_with_engine(
-                engine,
-                source,
-                folder / output.name,
-                settings=settings,
-                job=_ONE_SEGMENT,
-                on_download=on_download,
-                tell_cost=False,
-            )
-    except EmptyRangeError:
-        return
-    sampled.seconds += time.monotonic() - began - report.timing.get("load", 0.0)
-    sampled.frames += report.frames
-    sampled.faces += report.faces
-    files = (path for path in folder.rglob("*") if path.is_file())
-    sampled.written_bytes += sum(path.stat().st_size for path in files)

@@ -118,14 +118,8 @@ def finished_frames(
 ) -> Generator[FinishedFrame]:
     """Yield the restored frames of a source, whole, in order; closing it stops its threads.
 
-    Args:
-        source: As for ``decoded_frames``, as are ``index``, ``ticks`` and ``seek``.
-        stages: The stages.
-        track: Returns the frames or fields that are decoded with their faces, as
-            ``Stages.analyze`` does.
-        index: See above.
-        ticks: See above.
-        seek: See above.
+    ``track`` returns the frames or fields that are decoded with their faces, as ``Stages.analyze``
+    does. The other arguments are those of ``decoded_frames``.
 
     Raises:
         VidrestoreError: A frame cannot be decoded or restored.

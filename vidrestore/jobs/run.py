@@ -1,7 +1,7 @@
 """``restore_video``: opens a source, restores it in segments, assembles the outputs, reports."""
 
 import logging
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from vidrestore.errors import ConfigError
-from vidrestore.jobs.engine import Engine
+from vidrestore.jobs.engine import Engine, VideoRun
 from vidrestore.jobs.open_video import check_tracks, no_frame_error, open_setup
 from vidrestore.jobs.pipes import check_pipes
 from vidrestore.jobs.plan import SegmentRule
@@ -19,24 +19,16 @@ from vidrestore.jobs.progress_reporter import ProgressReporter
 from vidrestore.jobs.store.fingerprint import job_fingerprint
 from vidrestore.jobs.store.job_folder import open_job, owns_existing_outputs
 from vidrestore.jobs.verify_result import verify_result
-from vidrestore.media import EncoderSettings
 from vidrestore.media.output.framemd5 import check_framemd5, write_framemd5
-from vidrestore.media.output.open_output import open_output
-from vidrestore.media.output.outputs import Output
 from vidrestore.pipeline.report import RestoreReport
 from vidrestore.progress import DownloadCallback, ProgressCallback, not_shown, silent
 from vidrestore.settings import JobSettings, RestoreSettings, config_from
-from vidrestore.storage.atomic_output import (
-    TempOutput,
-    atomic_file,
-    check_target,
-    resolved_output_path,
-)
+from vidrestore.storage.atomic_output import check_target, resolved_output_path
 from vidrestore.storage.standard_streams import is_standard_stream
-from vidrestore.types import DisplayGeometry
 
 if TYPE_CHECKING:
-    from vidrestore.pipeline.setup import Setup
+    from vidrestore.jobs.store.segment_files import SegmentContent
+    from vidrestore.pipeline.background.upscale_frames import BackgroundCost
 
 _LOG = logging.getLogger(__name__)
 
@@ -89,7 +81,7 @@ def open_engine(job: JobSettings) -> Generator[Engine]:
         yield Engine()
         return
     # Imported late: only runs with workers pay for these imports.
-    from vidrestore.jobs.distributed.engine import DistributedEngine
+    from vidrestore.jobs.distributed.coordinator import DistributedEngine
     from vidrestore.jobs.distributed.ray_cluster import open_ray_cluster
 
     with DistributedEngine(partial(open_ray_cluster, workers=job.workers)) as engine:
@@ -110,19 +102,9 @@ def restore_with_engine(
 ) -> RestoreReport:
     """Do what ``restore_video`` does, with an open engine.
 
-    Args:
-        engine: Restores the segments.
-        source: The film; see ``restore_video``, which has this and five more of these arguments.
-        output: See above.
-        settings: See above.
-        job: See above.
-        number: Number of the film in a batch; earlier films have priority.
-        on_progress: See above.
-        on_download: See above.
-        tell_cost: Whether to log the cost of a background before the first frame.
-
-    Raises:
-        VidrestoreError: As for ``restore_video``.
+    Of the arguments that ``restore_video`` has not, ``number`` is the film's in a batch, of which
+    earlier films have priority, and ``tell_cost`` says whether to log the cost of a background
+    before the first frame.
     """
     check_pipes(source, output, settings, job)
     settings = settings.with_record(output)
@@ -131,11 +113,71 @@ def restore_with_engine(
         check_framemd5(settings.framemd5, output, source, overwrite=settings.overwrite)
     reporter = ProgressReporter(on_progress)
     reporter.report("starting")
-    with open_setup(source, settings, check_format=True, on_download=on_download) as setup:
+    with (
+        open_setup(source, settings, check_format=True, on_download=on_download) as setup,
+        # Left last: finished segments are kept until the output has its final name.
+        ExitStack() as stack,
+    ):
+        # Imported late: a source that cannot be read is refused before torch is loaded.
+        from vidrestore.jobs.assemble import JobOutputs, journaled_entries
+        from vidrestore.pipeline.setup import frames_expected
+
         setup.on_share = reporter.report_share
-        report = _run(
-            engine, setup, source, output, output_paths, job, number, reporter, tell_cost=tell_cost
+        info, frames_total = setup.source.info, frames_expected(setup.source.info, settings)
+        reporter.frames_total = frames_total
+        is_resuming = job.resume and owns_existing_outputs(output_paths[0], output_paths)
+        overwrite = settings.overwrite or is_resuming
+        if not is_standard_stream(output):
+            check_target(output, source_path=source, overwrite=overwrite)
+        opened_job = stack.enter_context(
+            open_job(
+                _job_target(output, stack),
+                job_fingerprint(info, settings, job, engine.environment(settings)),
+                resume=job.resume,
+                overwrite=overwrite,
+                out_of_order=engine.out_of_order,
+                is_resumable=not is_standard_stream(source),
+            )
         )
+        outputs = JobOutputs(setup, source, output, stack, overwrite=overwrite)
+
+        def open_content(
+            scale: int, cost_of: "Callable[[int | None], BackgroundCost | None]"
+        ) -> "SegmentContent":
+            content = outputs.open(scale)
+            reporter.geometry = outputs.geometry
+            if tell_cost and _LOG.isEnabledFor(logging.WARNING):
+                cost = cost_of(frames_total)
+                if cost is not None:
+                    _LOG.warning("%s", cost.line(frames_total))
+            return content
+
+        result = engine.restore(
+            VideoRun(
+                setup=setup,
+                job=opened_job,
+                rule=config_from(job, SegmentRule),
+                reporter=reporter,
+                number=number,
+            ),
+            open_content,
+        )
+        if not reporter.tally.frames:
+            raise no_frame_error(info, settings)
+        check_tracks(setup, reporter.tally.tracks_found)
+        reporter.report("finishing")
+        entries = journaled_entries(opened_job)
+        outputs.assemble(opened_job.folder, entries, result.facts)
+        opened_job.note_outputs(output_paths)
+    report = setup.report(
+        result.facts,
+        reporter.tally,
+        notes=dict.fromkeys([*outputs.notes, *result.notes]),
+        timing=result.timing,
+        damaged_packets=result.state.damaged_packets,
+        repaired_timestamps=result.state.repaired_timestamps,
+    )
+    report = replace(report, segments=len(entries))
     if settings.framemd5 is not None:
         # The checksums are of the file on the disk, decoded again.
         write_framemd5(output, settings.framemd5, overwrite=settings.overwrite)
@@ -143,107 +185,6 @@ def restore_with_engine(
         note = verify_result(source, output, settings, on_progress)
         report = replace(report, notes=(*report.notes, note))
     return report
-
-
-def _run(
-    engine: Engine,
-    setup: "Setup",
-    source_path: Path,
-    output: Path,
-    output_paths: Sequence[Path],
-    job_settings: JobSettings,
-    number: int,
-    reporter: ProgressReporter,
-    *,
-    tell_cost: bool,
-) -> RestoreReport:
-    # Imported late: a source that cannot be read is refused before torch is loaded.
-    from vidrestore.jobs.assemble import assemble, journaled_entries, write_record
-    from vidrestore.jobs.store.segment_files import COMPARISON, VIDEO, SegmentContent
-    from vidrestore.pipeline.record_lines import record_header
-    from vidrestore.pipeline.setup import comparison_geometry, frames_expected
-
-    settings = setup.settings
-    reporter.frames_total = frames_expected(setup.source.info, settings)
-    if job_settings.resume and owns_existing_outputs(output_paths[0], output_paths):
-        settings = replace(settings, overwrite=True)
-    if not is_standard_stream(output):
-        check_target(output, source_path=source_path, overwrite=settings.overwrite)
-    environment = engine.environment(settings)
-    with ExitStack() as stack:
-        # Entered first, left last: finished segments are kept until the output has its final name.
-        job = stack.enter_context(
-            open_job(
-                _job_target(output, stack),
-                job_fingerprint(setup.source.info, settings, job_settings, environment),
-                resume=job_settings.resume,
-                overwrite=settings.overwrite,
-                out_of_order=engine.out_of_order,
-                is_resumable=not is_standard_stream(source_path),
-            )
-        )
-        video = engine.prepare(setup, job, number=number)
-        output_source = setup.shown_source(video.scale)
-        reporter.geometry = output_source.info.geometry
-        record: TempOutput | None = None
-        if settings.record is not None:
-            check_target(settings.record, source_path=source_path, overwrite=settings.overwrite)
-            opened = atomic_file(settings.record, overwrite=settings.overwrite)
-            record = stack.enter_context(opened)
-
-        def output_at(target: Path, geometry: DisplayGeometry | None = None) -> Output:
-            opened = open_output(
-                target,
-                info=output_source.info,
-                time_range=output_source.time_range,
-                source_path=None if is_standard_stream(source_path) else source_path,
-                settings=config_from(settings, EncoderSettings),
-                overwrite=settings.overwrite,
-                drop_unsupported=settings.drop_unsupported,
-                geometry=geometry,
-            )
-            return stack.enter_context(opened)
-
-        outputs = {VIDEO: output_at(output)}
-        if settings.compare is not None:
-            geometry = comparison_geometry(output_source.info)
-            outputs[COMPARISON] = output_at(settings.compare, geometry)
-        if tell_cost and _LOG.isEnabledFor(logging.WARNING):
-            cost = video.background_cost(reporter.frames_total)
-            if cost is not None:
-                _LOG.warning("%s", cost.line(reporter.frames_total))
-        content = SegmentContent(
-            factories={kind: opened.segment_factory for kind, opened in outputs.items()},
-            with_record=record is not None,
-        )
-        result = video.restore(
-            content, rule=config_from(job_settings, SegmentRule), reporter=reporter
-        )
-        if not reporter.tally.frames:
-            raise no_frame_error(setup.source.info, settings)
-        check_tracks(setup, reporter.tally.tracks_found)
-        reporter.report("finishing")
-        entries = journaled_entries(job)
-        assemble(job, entries, outputs)
-        if record is not None and settings.record is not None:
-            header = record_header(
-                setup.settings,
-                setup.source.info,
-                output,
-                detail=result.facts.detail,
-                scale=result.facts.scale,
-            )
-            write_record(job, entries, header, record, settings.record)
-        job.note_outputs(output_paths)
-    report = setup.report(
-        result.facts,
-        reporter.tally,
-        notes=dict.fromkeys([*outputs[VIDEO].notes, *result.notes]),
-        timing=result.timing,
-        damaged_packets=result.state.damaged_packets,
-        repaired_timestamps=result.state.repaired_timestamps,
-    )
-    return replace(report, segments=len(entries))
 
 
 def _job_target(output: Path, stack: ExitStack) -> Path:

@@ -15,9 +15,9 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any, TypeAlias
 
-from vidrestore.errors import ConfigError, DeviceError, WorkerError
+from vidrestore.errors import ConfigError, DeviceError, VidrestoreError, WorkerError
+from vidrestore.jobs.distributed.worker import TaskItem, WorkerSettings, run_task
 from vidrestore.jobs.distributed.worker_plan import WorkerPlan, plan_workers
-from vidrestore.jobs.distributed.worker_process import TaskItem, WorkerSettings, run_task
 
 Stream: TypeAlias = Any
 """The items of a task: Ray's generator of object references."""
@@ -135,13 +135,9 @@ class RayCluster:
         arguments: tuple[Any, ...],
         worker: WorkerSettings,
     ) -> Stream:
-        """Submit a task, return at once.
+        """Submit ``run_task`` of the arguments; return at once.
 
-        Args:
-            name: Name of the task in messages: ``frames 120 to 399 of film.mkv``.
-            function: As for ``run_task``, as are ``arguments`` and ``worker``.
-            arguments: See above.
-            worker: See above.
+        ``name`` is the task's in messages: ``frames 120 to 399 of film.mkv``.
         """
         task = self._task.options(name=name, **self._options)
         return task.remote(function, arguments, worker)
@@ -168,7 +164,9 @@ class RayCluster:
         except StopIteration:
             return None
         except errors.RayTaskError as error:
-            raise error.cause from None
+            if isinstance(error.cause, VidrestoreError | OSError):
+                raise error.cause from None
+            raise  # a bug; the message holds the traceback of the worker
         except errors.RayError as error:
             raise WorkerError(
                 f"{name}: {_RETRIES + 1} workers died during this task, the last with: "

@@ -5,18 +5,16 @@ its task again, and drops as many items as were sent before. A task therefore yi
 of items every time: they are counted in frames, never in seconds.
 """
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import chain
 from typing import TypeAlias
 from uuid import uuid4
 
 from vidrestore.errors import MediaError
-from vidrestore.jobs.distributed import video_cache
-from vidrestore.jobs.distributed.video_cache import OpenVideo, VideoSpec
-from vidrestore.jobs.distributed.worker_process import WorkerSettings
+from vidrestore.jobs.distributed import worker as worker_process
+from vidrestore.jobs.distributed.worker import OpenVideo, VideoSpec, WorkerSettings
 from vidrestore.jobs.open_video import decoded_frames, finished_frames
 from vidrestore.jobs.plan import PlannedSegment
 from vidrestore.jobs.store.frame_analysis import FrameAnalysis
@@ -25,7 +23,7 @@ from vidrestore.jobs.store.resume import decode_again_on_mismatch, resume_point
 from vidrestore.jobs.store.segment_files import OpenSegment, SegmentContent
 from vidrestore.pipeline.background.upscale_frames import BackgroundCost
 from vidrestore.pipeline.loading.model_facts import ModelFacts
-from vidrestore.types import FinishedFrame, Frame, TrackedFrame
+from vidrestore.types import Frame, TrackedFrame
 
 SegmentProgress: TypeAlias = tuple[int, int]
 """Number of frames of a segment that are restored, and of faces in them."""
@@ -42,7 +40,7 @@ class VideoFacts:
     """See ``Stages.context_frames``."""
     index_step: int
     """See ``FieldMode``."""
-    background_cost: BackgroundCost | None = None
+    background_cost: BackgroundCost | None
     """Cost that the worker measured."""
 
 
@@ -70,7 +68,7 @@ class SegmentResult:
 
 def load_video(worker: WorkerSettings, spec: VideoSpec) -> Iterator[VideoFacts]:
     """Load the networks of a video, and yield facts about them."""
-    video = video_cache.videos.open(worker, spec)
+    video = worker_process.videos.open(worker, spec)
     background = video.stages.background
     yield VideoFacts(
         models=video.models(),
@@ -95,26 +93,19 @@ def analyze_video(
     Raises:
         VidrestoreError: The video cannot be read.
     """
-    video = video_cache.videos.open(worker, spec)
-    source, before = video.setup.source, read_journal(spec.folder).state
+    video = worker_process.videos.open(worker, spec)
+    before = read_journal(spec.folder).state
     frames: list[FrameAnalysis] = []
-
-    def batch(*, is_last: bool) -> AnalysisBatch:
-        state = JobState(
-            damaged_packets=before.damaged_packets + source.damaged_packets,
-            repaired_timestamps=before.repaired_timestamps + source.repaired_timestamps,
-            is_analyzed=is_last,
-        )
-        return AnalysisBatch(frames=tuple(frames), state=state)
-
     known = (frame for frame, _ in read_frames(spec.folder, first_byte, before.journal_bytes))
     new = iter(()) if before.is_analyzed else _new_frames(video, before)
     for frame in chain(known, new):
         frames.append(frame)
         if len(frames) == FRAMES_PER_BATCH:
-            yield batch(is_last=False)
+            state = before.after(video.setup.source, is_analyzed=False)
+            yield AnalysisBatch(frames=tuple(frames), state=state)
             frames.clear()
-    yield batch(is_last=True)
+    state = before.after(video.setup.source, is_analyzed=True)
+    yield AnalysisBatch(frames=tuple(frames), state=state)
 
 
 def _new_frames(video: OpenVideo, state: JobState) -> Iterator[FrameAnalysis]:
@@ -155,91 +146,62 @@ def restore_segment(
     Raises:
         VidrestoreError: It cannot be restored.
     """
-    video = video_cache.videos.open(worker, spec)
-    restore = partial(_restore, video, planned, content, frames_per_progress)
+    video = worker_process.videos.open(worker, spec)
+    stages, range_bytes = video.stages, (planned.first_byte, planned.end_byte)
+    analysis = [frame for frame, _ in read_frames(spec.folder, *range_bytes)]
+
+    def tracked(frames: Iterable[Frame]) -> Iterator[TrackedFrame]:
+        for known, frame in zip(analysis, frames, strict=False):
+            known.check(frame, "when it was analyzed")
+            yield known.tracked(frame)
+
+    def restore(seek: bool) -> Iterator[SegmentProgress | SegmentResult]:
+        first, seconds_before = analysis[0], stages.stopwatch.seconds
+        interlaced_count = 0
+        restored = finished_frames(
+            video.setup.source,
+            stages,
+            tracked,
+            index=first.index,
+            ticks=first.ticks if first.index else None,
+            seek=seek,
+        )
+        # Named for this attempt: the process of an earlier one may still be writing.
+        suffix = f"-{uuid4().hex[:12]}"
+        with (
+            OpenSegment(planned.number, content, stages, spec.folder, suffix=suffix) as segment,
+            closing(restored),
+        ):
+            for frame in restored:
+                if frame.source.index >= planned.end_frame:
+                    break
+                if frame.source.index < planned.first_frame:
+                    continue
+                interlaced_count += frame.source.interlaced
+                with stages.stopwatch.stage("write"):
+                    segment.write(frame)
+                if segment.tally.frames % frames_per_progress == 0:
+                    yield segment.tally.frames, segment.tally.faces
+            if segment.tally.frames != planned.end_frame - planned.first_frame:
+                raise MediaError(
+                    f"{spec.source}: frames {planned.first_frame} to {planned.end_frame - 1} can "
+                    "no longer be read; if the film was changed, start over with --overwrite"
+                )
+            entry = segment.finish(is_last=planned.is_last)
+        models = video.models()
+        if models.background is not None:
+            # Frames outside the segment are upscaled too, but do not count.
+            background = replace(models.background, interlaced_count=interlaced_count)
+            models = replace(models, background=background)
+        seconds = {
+            name: spent - seconds_before.get(name, 0.0)
+            for name, spent in stages.stopwatch.seconds.items()
+        }
+        yield SegmentResult(
+            entry=entry,
+            models=models,
+            notes=tuple(dict.fromkeys([*video.setup.notes, *segment.notes])),
+            seconds={**seconds, "encode": segment.encode_seconds},
+        )
+
     yield from decode_again_on_mismatch(restore, seek=seek)
-
-
-def _restore(
-    video: OpenVideo,
-    planned: PlannedSegment,
-    content: SegmentContent,
-    frames_per_progress: int,
-    seek: bool,
-) -> Iterator[SegmentProgress | SegmentResult]:
-    stages, folder = video.stages, video.spec.folder
-    seconds_before = stages.stopwatch.seconds
-    interlaced_count = 0
-    # Named for this attempt: the process of an earlier one may still be writing.
-    open_segment = partial(
-        OpenSegment, planned.number, content, stages, folder, suffix=f"-{uuid4().hex[:12]}"
-    )
-    with (
-        open_segment() as segment,
-        closing(_restored_frames(video, planned, seek=seek)) as restored,
-    ):
-        for frame in restored:
-            interlaced_count += frame.source.interlaced
-            with stages.stopwatch.stage("write"):
-                segment.write(frame)
-            if segment.tally.frames % frames_per_progress == 0:
-                yield segment.tally.frames, segment.tally.faces
-        if segment.tally.frames != planned.end_frame - planned.first_frame:
-            raise MediaError(
-                f"{video.spec.source}: frames {planned.first_frame} to {planned.end_frame - 1} can "
-                "no longer be read; if the film was changed, start over with --overwrite"
-            )
-        entry = segment.finish(is_last=planned.is_last)
-    models = video.models()
-    if models.background is not None:
-        # Frames outside the segment are upscaled too, but do not count.
-        background = replace(models.background, interlaced_count=interlaced_count)
-        models = replace(models, background=background)
-    seconds = {
-        name: spent - seconds_before.get(name, 0.0)
-        for name, spent in stages.stopwatch.seconds.items()
-    }
-    yield SegmentResult(
-        entry=entry,
-        models=models,
-        notes=tuple(dict.fromkeys([*video.setup.notes, *segment.notes])),
-        seconds={**seconds, "encode": segment.encode_seconds},
-    )
-
-
-def _restored_frames(
-    video: OpenVideo, planned: PlannedSegment, *, seek: bool
-) -> Generator[FinishedFrame]:
-    """Yield the restored frames of a segment."""
-    stages = video.stages
-    logged = read_frames(video.spec.folder, planned.first_byte, planned.end_byte)
-    analysis = [frame for frame, _ in logged]
-    first = analysis[0]
-    ticks = first.ticks if first.index else None
-    finished = finished_frames(
-        video.setup.source,
-        stages,
-        partial(_tracked_frames, analysis=analysis),
-        index=first.index,
-        ticks=ticks,
-        seek=seek,
-    )
-    with closing(finished):
-        for frame in finished:
-            if frame.source.index >= planned.end_frame:
-                return
-            if frame.source.index >= planned.first_frame:
-                yield frame
-
-
-def _tracked_frames(
-    frames: Iterable[Frame], analysis: Iterable[FrameAnalysis]
-) -> Iterator[TrackedFrame]:
-    """Yield the frames with the faces that the analysis found in them.
-
-    Raises:
-        FrameMismatchError: A frame has other samples than when it was analyzed.
-    """
-    for logged, frame in zip(analysis, frames, strict=False):
-        logged.check(frame, "when it was analyzed")
-        yield logged.tracked(frame)

@@ -3,7 +3,7 @@
 import hashlib
 import platform
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,8 @@ class Machine:
     """Its model and the version of cuDNN; empty for a CPU."""
     threads: int
     """Threads of a network on a CPU: they split its sums, which changes the rounding."""
+    versions: Mapping[str, str] = field(default_factory=versions)
+    """Versions of Python and of the packages that a result depends on."""
 
 
 def this_machine(device_name: str, precision: str) -> Machine:
@@ -73,7 +75,7 @@ def job_fingerprint(
         machine: Where the networks run.
     """
     resolved = _resolved(settings, machine)
-    values = {f"package {name}": version for name, version in versions().items()}
+    values = {f"package {name}": version for name, version in machine.versions.items()}
     values[FORMAT] = _FORMAT_NUMBER
     for owner in (settings, job):
         for setting in settings_of(type(owner)):

@@ -19,6 +19,7 @@ import numpy as np
 
 from vidrestore.errors import MediaError
 from vidrestore.jobs.store.frame_analysis import FrameAnalysis
+from vidrestore.media import Source
 from vidrestore.storage.checksums import file_sha256
 from vidrestore.storage.file_errors import file_errors
 from vidrestore.storage.sync import flush_and_sync
@@ -67,6 +68,14 @@ class JobState:
     """Whether the analysis has come to the end of the film."""
     journal_bytes: int = 0
     """Size of the journal; everything in it up to there is synced to the disk."""
+
+    def after(self, source: Source, *, is_analyzed: bool) -> "JobState":
+        """Return the state of a run that began with this one and has read some of ``source``."""
+        return JobState(
+            damaged_packets=self.damaged_packets + source.damaged_packets,
+            repaired_timestamps=self.repaired_timestamps + source.repaired_timestamps,
+            is_analyzed=is_analyzed,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,39 +48,23 @@ class ResumePoint:
             yield from stages.analyze(frames)
             return
         checked = map(self._check, frames)
-        warm_up = self.tracking.frame_index - WARM_UP_FRAMES
-        first: Frame | None = None
+        warm_up: deque[Frame] = deque(maxlen=WARM_UP_FRAMES)
         for frame in checked:
-            if frame.index >= warm_up:
-                first = frame
-                break
-            yield from self._logged(frame)
-        if first is None:
-            return
-        waiting: deque[TrackedFrame] = deque()
-
-        def tracker_input() -> Iterator[Frame]:
-            for frame in chain([first], checked):
-                if frame.index < self.tracking.frame_index:
-                    waiting.extend(self._logged(frame))
-                yield frame
-
-        for tracked in stages.analyze(tracker_input(), start=self.tracking):
-            while waiting:
-                yield waiting.popleft()
-            if tracked.frame.index >= self.first_index:
-                yield tracked
-        yield from waiting
+            if frame.index >= self.tracking.frame_index:
+                from_shot = chain(warm_up, [frame], checked)
+                for tracked in stages.analyze(from_shot, start=self.tracking):
+                    if tracked.frame.index >= self.first_index:
+                        yield tracked
+                return
+            warm_up.append(frame)
+            if frame.index >= self.first_index:
+                yield self.analysis[frame.index].tracked(frame)
 
     def _check(self, frame: Frame) -> Frame:
         analysis = self.analysis.get(frame.index)
         if analysis is not None:
             analysis.check(frame, "before the run was interrupted")
         return frame
-
-    def _logged(self, frame: Frame) -> Iterator[TrackedFrame]:
-        if frame.index >= self.first_index:
-            yield self.analysis[frame.index].tracked(frame)
 
 
 def decode_again_on_mismatch(decode: Callable[[bool], Iterator[T]], *, seek: bool) -> Iterator[T]:
