@@ -15,7 +15,7 @@ from vidrestore import JobSettings, RestoreSettings, restore_video
 from vidrestore.errors import ConfigError, MediaError
 from vidrestore.jobs import batch
 from vidrestore.jobs.batch import BatchProgress, restore_batch
-from vidrestore.jobs.batch_videos import BatchVideo, Sidecars, batch_films
+from vidrestore.jobs.batch_videos import BatchVideo, batch_films
 from vidrestore.jobs.distributed.coordinator import DistributedEngine
 from vidrestore.jobs.store.job_folder import job_folder_path
 from vidrestore.pipeline import setup as prepared
@@ -46,7 +46,7 @@ def test_a_folder_lists_its_films_and_image_sequences(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
     (tmp_path / "frames" / "1.dpx").touch()
 
-    films = batch_films(tmp_path, tmp_path / "out", Sidecars())
+    films = batch_films(tmp_path, tmp_path / "out")
 
     assert names(films) == [
         ("a.mkv", "a.mkv"),
@@ -69,7 +69,6 @@ def test_films_are_recognized_by_content_and_not_by_suffix(tmp_path: Path) -> No
     films = batch_films(
         tmp_path,
         tmp_path / "out",
-        Sidecars(),
         on_skipped=lambda path, reason: skipped.__setitem__(path.name, reason),
     )
 
@@ -88,9 +87,7 @@ def test_film_paths_in_a_list_are_relative_to_the_list(tmp_path: Path) -> None:
     listed = tmp_path / "list.txt"
     listed.write_text(f"# from tape\n\nreel 1.mov\n  sub/reel 2.avi  \n{tmp_path}/still.tif\n")
 
-    films = batch_films(
-        listed, tmp_path / "out", Sidecars(suffix=".mp4", record=True, compare=True)
-    )
+    films = batch_films(listed, tmp_path / "out", suffix=".mp4", sidecars=["record", "compare"])
 
     assert [film.source for film in films] == [
         tmp_path / "reel 1.mov",
@@ -98,9 +95,9 @@ def test_film_paths_in_a_list_are_relative_to_the_list(tmp_path: Path) -> None:
         tmp_path / "still.tif",
     ]
     assert [film.output.name for film in films] == ["reel 1.mp4", "reel 2.mp4", "still.tif"]
-    assert films[0].record == tmp_path / "out" / "reel 1.jsonl"
-    assert films[0].compare == tmp_path / "out" / "reel 1.compare.mkv"
-    assert films[2].compare is None
+    assert films[0].sidecars["record"] == tmp_path / "out" / "reel 1.jsonl"
+    assert films[0].sidecars["compare"] == tmp_path / "out" / "reel 1.compare.mkv"
+    assert "compare" not in films[2].sidecars
 
 
 @pytest.mark.parametrize(
@@ -120,17 +117,17 @@ def test_a_faulty_film_list_is_refused_before_the_first_film(
     path = tmp_path / "list.txt"
     path.write_text(listed)
     with pytest.raises(ConfigError, match=said):
-        batch_films(path, tmp_path / "out", Sidecars())
+        batch_films(path, tmp_path / "out")
 
 
 def test_a_file_that_is_not_a_list_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no such folder or list"):
-        batch_films(tmp_path / "missing", tmp_path / "out", Sidecars())
+        batch_films(tmp_path / "missing", tmp_path / "out")
     (tmp_path / "film.mkv").write_bytes(b"\x1a\x45\xdf\xa3\xff")
     with pytest.raises(ConfigError, match="a path on each line"):
-        batch_films(tmp_path / "film.mkv", tmp_path / "out", Sidecars())
+        batch_films(tmp_path / "film.mkv", tmp_path / "out")
     with pytest.raises(ConfigError, match="ending must be one of"):
-        Sidecars(suffix=".doc")
+        batch_films(tmp_path, tmp_path / "out", suffix=".doc")
 
 
 @pytest.fixture
@@ -152,7 +149,7 @@ def fake_restore(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 def three(tmp_path: Path) -> tuple[BatchVideo, ...]:
     path = tmp_path / "list.txt"
     path.write_text("one.mkv\nbad.mkv\ntwo.mkv\n")
-    return batch_films(path, tmp_path / "out", Sidecars(report=True))
+    return batch_films(path, tmp_path / "out", sidecars=["report"])
 
 
 def test_a_failing_film_does_not_stop_the_others_and_existing_outputs_are_skipped(
@@ -211,7 +208,7 @@ def test_films_that_share_workers_get_the_same_bytes_as_in_separate_runs(
     tmp_path: Path, shared_cluster: list[LocalCluster]
 ) -> None:
     two_films(tmp_path / "in")
-    films = batch_films(tmp_path / "in", tmp_path / "out", Sidecars())
+    films = batch_films(tmp_path / "in", tmp_path / "out")
     settings = RestoreSettings(codec="ffv1", device="cpu", precision="fp32")
     job = JobSettings(segment_seconds=0.1)
 
@@ -229,7 +226,7 @@ def test_films_that_share_workers_get_the_same_bytes_as_in_separate_runs(
 
 def test_a_stopped_batch_can_be_resumed(tmp_path: Path, shared_cluster: list[LocalCluster]) -> None:
     two_films(tmp_path / "in")
-    films = batch_films(tmp_path / "in", tmp_path / "out", Sidecars())
+    films = batch_films(tmp_path / "in", tmp_path / "out")
     settings = RestoreSettings(codec="ffv1", device="cpu", precision="fp32")
     job = JobSettings(segment_seconds=0.1)
 

@@ -93,20 +93,17 @@ def run(argv: Sequence[str]) -> ExitCode:
         print_project_file(arguments)
     settings, job = arguments.restore_settings(), arguments.job
     # Imported late: --help needs none of it.
-    from vidrestore.jobs.batch_videos import Sidecars, batch_films
+    from vidrestore.jobs.batch_videos import SIDECARS, batch_films
 
-    sidecars = Sidecars(
-        suffix=command.ending,
-        compare=command.compare,
-        record=command.record or settings.verify,
-        framemd5=command.framemd5,
-        report=command.report,
-    )
+    sidecars = {name for name in SIDECARS if getattr(command, name)}
+    if settings.verify:
+        sidecars.add("record")
     skipped: list[str] = []
     films = batch_films(
         command.source,
         command.output,
-        sidecars,
+        suffix=command.ending,
+        sidecars=sidecars,
         on_skipped=lambda path, reason: skipped.append(f"{path.name} is skipped: {reason}"),
     )
     if not command.quiet:

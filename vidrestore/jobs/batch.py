@@ -138,22 +138,26 @@ def _restore(
     on_download: DownloadCallback,
 ) -> RestoreReport:
     film.output.absolute().parent.mkdir(parents=True, exist_ok=True)
-    if film.report is not None:
-        check_target(film.report, source_path=film.source, overwrite=settings.overwrite)
+    target = film.sidecars.get("report")
+    if target is not None:
+        check_target(target, source_path=film.source, overwrite=settings.overwrite)
     report = restore_with_engine(
         engine,
         film.source,
         film.output,
         settings=replace(
-            settings, compare=film.compare, record=film.record, framemd5=film.framemd5
+            settings,
+            compare=film.sidecars.get("compare"),
+            record=film.sidecars.get("record"),
+            framemd5=film.sidecars.get("framemd5"),
         ),
         job=job,
         number=number,
         on_progress=on_progress,
         on_download=on_download,
     )
-    if film.report is not None:
-        with atomic_file(film.report, overwrite=settings.overwrite) as pending:
+    if target is not None:
+        with atomic_file(target, overwrite=settings.overwrite) as pending:
             text = json.dumps(report.to_json(), indent=2) + "\n"
             pending.path.write_text(text, encoding="utf-8")
             pending.complete = True

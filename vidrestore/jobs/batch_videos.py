@@ -1,9 +1,10 @@
 """The films of a batch, from a folder or a list, and the paths of their outputs."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from vidrestore.errors import ConfigError
 from vidrestore.media.file_kinds import is_image_name
@@ -16,40 +17,28 @@ other suffixes are opened to see whether they are films."""
 _FALLBACK_SUFFIX = ".mkv"
 
 
+SIDECARS: Mapping[str, str] = MappingProxyType(
+    {"compare": "compare.mkv", "record": "jsonl", "framemd5": "framemd5", "report": "json"}
+)
+"""Names of files beside a result -> their endings. The first three are settings, too."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchVideo:
     """One film of a batch."""
 
     source: Path
     output: Path
-    compare: Path | None = None
-    record: Path | None = None
-    framemd5: Path | None = None
-    report: Path | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sidecars:
-    """The files to write for each film, and their container."""
-
-    suffix: str | None = None
-    """Suffix of all results, as ``.mkv``; None keeps the source's if it can be written."""
-    compare: bool = False
-    record: bool = False
-    framemd5: bool = False
-    report: bool = False
-
-    def __post_init__(self) -> None:
-        if self.suffix is not None and self.suffix not in CONTAINERS:
-            known = ", ".join(CONTAINERS)
-            raise ConfigError(f"ending must be one of {known}, got {self.suffix!r}")
+    sidecars: Mapping[str, Path]
+    """Path by name in ``SIDECARS``."""
 
 
 def batch_films(
     where: Path,
     results: Path,
-    sidecars: Sidecars,
     *,
+    suffix: str | None = None,
+    sidecars: Collection[str] = (),
     on_skipped: Callable[[Path, str], None] = lambda _path, _reason: None,
 ) -> tuple[BatchVideo, ...]:
     """Return the films of a batch.
@@ -58,18 +47,21 @@ def batch_films(
         where: A folder of films and of folders of pictures, or a list: a text file with a path on
             each line, relative to the list; lines that begin with ``#`` are comments.
         results: A folder, which need not exist.
-        sidecars: The files to write for each film.
+        suffix: Suffix of all results, as ``.mkv``; None keeps the source's if it can be written.
+        sidecars: Files to write beside each result, of ``SIDECARS``.
         on_skipped: Called for everything in the folder that is no film, with the reason.
 
     Raises:
         ConfigError: There is no film, or two results would have the same path.
     """
+    if suffix is not None and suffix not in CONTAINERS:
+        raise ConfigError(f"ending must be one of {', '.join(CONTAINERS)}, got {suffix!r}")
     sources = tuple(_list_folder(where, on_skipped) if where.is_dir() else _read_list(where))
     if not sources:
         raise ConfigError(f"{where}: contains no film; name a folder or a list of films")
     if results.exists() and not results.is_dir():
         raise ConfigError(f"-o {results}: is a file; name a folder for the results")
-    films = tuple(_batch_video(source, results, sidecars) for source in sources)
+    films = tuple(_batch_video(source, results, suffix, sidecars) for source in sources)
     _check_names(films)
     return films
 
@@ -114,25 +106,20 @@ def _read_list(path: Path) -> Iterator[Path]:
             yield path.parent / Path(name).expanduser()
 
 
-def _batch_video(source: Path, results: Path, sidecars: Sidecars) -> BatchVideo:
+def _batch_video(
+    source: Path, results: Path, suffix: str | None, sidecars: Collection[str]
+) -> BatchVideo:
     name = Path(source.absolute().name)
     output, stem = results / name, name.name
     if not source.is_dir() and not is_image_name(source):
         own = name.suffix if name.suffix.lower() in CONTAINERS else _FALLBACK_SUFFIX
-        output, stem = output.with_suffix(sidecars.suffix or own), name.stem
-
-    def sidecar(name: str, *, requested: bool) -> Path | None:
-        return results / f"{stem}.{name}" if requested else None
-
-    is_video = not is_image_name(source)
-    return BatchVideo(
-        source=source,
-        output=output,
-        compare=sidecar("compare.mkv", requested=sidecars.compare and is_video),
-        record=sidecar("jsonl", requested=sidecars.record),
-        framemd5=sidecar("framemd5", requested=sidecars.framemd5 and output.suffix in CONTAINERS),
-        report=sidecar("json", requested=sidecars.report),
-    )
+        output, stem = output.with_suffix(suffix or own), name.stem
+    unsuitable: set[str] = {"compare"} if is_image_name(source) else set()
+    if output.suffix not in CONTAINERS:
+        unsuitable.add("framemd5")
+    paths = {name: results / f"{stem}.{ending}" for name, ending in SIDECARS.items()}
+    chosen = {name: path for name, path in paths.items() if name in {*sidecars} - unsuitable}
+    return BatchVideo(source=source, output=output, sidecars=chosen)
 
 
 def _check_names(films: Iterable[BatchVideo]) -> None:
@@ -142,9 +129,7 @@ def _check_names(films: Iterable[BatchVideo]) -> None:
             raise ConfigError(
                 f"{film.source}: the result would replace the source; name another folder with -o"
             )
-        for path in (film.output, film.compare, film.record, film.framemd5, film.report):
-            if path is None:
-                continue
+        for path in (film.output, *film.sidecars.values()):
             # Some file systems ignore the case of names.
             key = Path(str(path.absolute()).casefold())
             other = videos_by_path.setdefault(key, film)

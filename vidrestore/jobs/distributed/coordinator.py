@@ -9,9 +9,8 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-from threading import Event, Lock
+from threading import Event, RLock
 from typing import Any, Self
 from uuid import uuid4
 
@@ -58,11 +57,11 @@ class DistributedEngine(Engine):
         """Take what connects to a cluster whose workers use the given device."""
         self.cluster: RayCluster
         self._worker: WorkerSettings
-        self.is_stopped = Event()
+        self._is_stopped = Event()
         self._open_cluster = open_cluster
         self._run_name = uuid4().hex
         self._stack = ExitStack()
-        self._lock = Lock()
+        self._lock = RLock()
         self._first: Machine | None = None
         self._free = 0
         """Number of workers without a task."""
@@ -90,7 +89,7 @@ class DistributedEngine(Engine):
                     precision=settings.precision,
                     threads=self.cluster.plan.threads,
                 )
-                first: Machine = self.run("starting a worker", describe_machine)
+                first: Machine = self._run(0, "starting a worker", describe_machine)
                 here = replace(first, host="the main process", versions=versions())
                 check_same_results(first, here)
                 self._worker = replace(self._worker, first=first)
@@ -106,7 +105,12 @@ class DistributedEngine(Engine):
 
     def stop(self) -> None:
         """Stop all videos; may be called from any thread."""
-        self.is_stopped.set()
+        self._is_stopped.set()
+
+    def check_running(self, wait_seconds: float = 0.0) -> None:
+        """Raise ``WorkerError`` if the videos have to stop, or if that is so within some time."""
+        if self._is_stopped.wait(wait_seconds):
+            raise WorkerError("the run was stopped")
 
     def restore(self, video: VideoRun, open_content: OpenContent) -> SegmentsResult:
         """Restore the segments on workers, of which the first one loads the networks."""
@@ -117,19 +121,31 @@ class DistributedEngine(Engine):
         )
         self.connect(settings)
         spec = _video_spec(video.setup, video.job.folder, self._run_name)
-        facts: VideoFacts = self.run(f"loading the networks for {spec.source}", load_video, spec)
+        name = f"loading the networks for {spec.source}"
+        facts: VideoFacts = self._run(video.number, name, load_video, spec)
         content = open_content(facts.models.scale, lambda _frames: facts.background_cost)
         return _Coordinator(self, video, spec, facts, content).restore()
 
-    def run(self, name: str, function: Callable[..., Iterator[Any]], *arguments: object) -> Any:
+    def _run(
+        self, video: int, name: str, function: Callable[..., Iterator[Any]], *arguments: object
+    ) -> Any:
         """Run a task that yields one value, and return it."""
-        stream = self.submit(name, function, *arguments)
+        while not self.take_worker(video):
+            self.check_running(_WAIT_SECONDS)
+        stream, value = self.submit(name, function, *arguments), None
         try:
-            *_, last = iter(partial(self.cluster.next_item, stream, name), None)
+            while True:
+                self.check_running()
+                if self.cluster.wait([stream], _WAIT_SECONDS):
+                    item = self.cluster.next_item(stream, name)
+                    if item is None:
+                        return value
+                    value = item.value
         except BaseException:
             self.cluster.cancel([stream])
             raise
-        return last.value
+        finally:
+            self.return_workers(1, leaving=video)
 
     def submit(
         self, name: str, function: Callable[..., Iterator[Any]], *arguments: object
@@ -257,8 +273,7 @@ class _Coordinator:
             VidrestoreError: A task failed.
         """
         engine = self._engine
-        if engine.is_stopped.wait(0 if self._running else _WAIT_SECONDS):
-            raise WorkerError("the run was stopped")
+        engine.check_running(0.0 if self._running else _WAIT_SECONDS)
         if not self._running:
             return
         for stream in engine.cluster.wait(self._running, _WAIT_SECONDS):
