@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
@@ -29,7 +29,7 @@ class BatchVideo:
 
     source: Path
     output: Path
-    sidecars: Mapping[str, Path]
+    sidecars: Mapping[str, Path] = field(default_factory=dict[str, Path])
     """Path by name in ``SIDECARS``."""
 
 
