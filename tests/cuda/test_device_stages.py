@@ -28,14 +28,18 @@ from vidrestore.faces.align import crop_region
 from vidrestore.media import open_source
 from vidrestore.media.color.code_points import HLG, PQ
 from vidrestore.models.common.outputs import RestorerOutput
+from vidrestore.optical_flow import dense_flow
 from vidrestore.paste.settings import PasteConfig
 from vidrestore.pipeline.loading.load_models import load_restorer
 from vidrestore.pipeline.on_device.align import CropRequest, cut_crops
+from vidrestore.pipeline.on_device.average import make_thumbnails
+from vidrestore.pipeline.on_device.average_frames import AverageJob, CropView, averages
 from vidrestore.pipeline.on_device.images.filters import gaussian_blur, medians
 from vidrestore.pipeline.on_device.images.planes import upload_planes
 from vidrestore.pipeline.on_device.paste_frames import FrameToPaste, StartedPaste
 from vidrestore.pipeline.on_device.transfers import Download, Uploader, upload, upload_images
 from vidrestore.restore.recorded_network import RecordedNetwork
+from vidrestore.restore.settings import TemporalConfig
 from vidrestore.settings import MaskShape
 from vidrestore.types import ColorTags, Frame, PixelFormat, RestoredFace
 
@@ -68,7 +72,8 @@ def requests(frames: list[Frame], device: torch.device) -> list[CropRequest]:
 
 
 def cut(frames: list[Frame], device: torch.device) -> list[Tensor]:
-    return cut_crops(requests(frames, device), batch_size=4, device=device)
+    crops = cut_crops(requests(frames, device), batch_size=4, device=device)
+    return [crop.crop_chw for crop in crops]
 
 
 def restored(frame: Frame) -> tuple[RestoredFace, ...]:
@@ -178,6 +183,41 @@ def test_a_batch_is_pasted_without_a_wait(cuda: torch.device, mask: MaskShape) -
     with no_waits():
         started = StartedPaste(given, config=config, batch_size=4, device=cuda)
     assert len(started.wait()) == len(frames)
+
+
+def average_jobs(device: torch.device) -> list[AverageJob]:
+    """Return every crop of a clip with the other ones as its neighbors."""
+    images = torch.stack([*crops()])
+    thumbnails, grays = make_thumbnails(images)
+    views = [
+        CropView(image.to(device), thumbnail.to(device), gray.numpy())
+        for image, thumbnail, gray in zip(images, thumbnails, grays, strict=True)
+    ]
+    jobs: list[AverageJob] = []
+    for index, view in enumerate(views):
+        others = [
+            (other, abs(number - index) == 1, dense_flow(view.gray_hw, other.gray_hw, quick=True))
+            for number, other in enumerate(views)
+            if number != index
+        ]
+        jobs.append(AverageJob((index, 1), view, others, index % 2 == 0))
+    return jobs
+
+
+def averaged(device: torch.device, jobs: list[AverageJob]) -> list[Tensor]:
+    return averages(jobs, config=TemporalConfig(), batch_size=4, device=device)
+
+
+def test_gpu_and_cpu_average_a_batch_alike(cuda: torch.device) -> None:
+    pairs = zip(averaged(cuda, average_jobs(cuda)), averaged(CPU, average_jobs(CPU)), strict=True)
+    for result, expected in pairs:
+        assert float((result.cpu() - expected).abs().mean()) < 0.05 / 255
+
+
+def test_a_batch_is_averaged_without_a_wait(cuda: torch.device) -> None:
+    jobs = average_jobs(cuda)
+    with no_waits():
+        averaged(cuda, jobs)
 
 
 def test_a_result_on_a_gpu_does_not_depend_on_its_batch(cuda: torch.device) -> None:

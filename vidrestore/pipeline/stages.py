@@ -24,7 +24,7 @@ from vidrestore.paste.settings import PasteConfig
 from vidrestore.pipeline.background.upscale_frames import Background
 from vidrestore.pipeline.field_stages import FieldMode
 from vidrestore.pipeline.finished_faces import finished_frame
-from vidrestore.pipeline.on_device.stages import DeviceRun, PasteTarget, downloaded
+from vidrestore.pipeline.on_device.stages import DeviceRun, PasteTarget, restore_crops
 from vidrestore.prefetch import prefetched
 from vidrestore.repair.stage import repair_context_frames, repair_frames
 from vidrestore.restore.batching import restore_frames
@@ -139,7 +139,7 @@ class Stages:
 
         Holds half a smoothing window, the neighbors used for repairs, for averaging and for the
         safeguard, ``_MAX_WAITING_FRAMES`` frames that wait for a full batch, and ``_AHEAD_FRAMES``
-        between two threads; with ``gpu_stages`` also four batches of frames.
+        between two threads; with ``gpu_stages`` also six batches of frames.
 
         Args:
             tracked: The frames that ``analyze`` yields, or a part of them that extends
@@ -182,9 +182,8 @@ class Stages:
             )
             aligned_frames = watch.timed("guard", guarded)
         if self.settings.steady > 0:
-            steadied = denoise_frames(
-                aligned_frames, config=config_from(self.settings, TemporalConfig)
-            )
+            average = denoise_frames if run is None else run.average
+            steadied = average(aligned_frames, config=config_from(self.settings, TemporalConfig))
             aligned_frames = watch.timed("steady", steadied)
         return iter(aligned_frames)
 
@@ -257,9 +256,9 @@ class Stages:
             if missing > 0:
                 filling = crops_NCHW[-1:].expand(missing, -1, -1, -1)
                 crops_NCHW = torch.cat([crops_NCHW, filling])
-            restored = self.restorer.restore_crops(crops_NCHW)
             if self.settings.gpu_stages:
-                return downloaded(restored.first(count))
+                return restore_crops(self.restorer, crops_NCHW).first(count)
+            restored = self.restorer.restore_crops(crops_NCHW)
             device = restored.images_nchw.device
             if device.type == "cuda":
                 # Otherwise the time would be counted where the result is first read.

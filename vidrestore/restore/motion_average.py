@@ -31,20 +31,20 @@ from vidrestore.restore.luma import luma_of_crop, without_luma
 from vidrestore.types import FloatArray
 from vidrestore.warp import average_areas
 
-_THUMBNAIL_PX = 128
-_BRIGHTNESS_PX = 21
+THUMBNAIL_PX = 128
+BRIGHTNESS_PX = 21
 """Side of the window that separates a change of brightness from a change of shape, in thumbnail
 pixels: flicker of the film is not motion of the face."""
-_RESIDUAL_PX = 5
+RESIDUAL_PX = 5
 """Side of the window over which two thumbnails are compared."""
-_FACE = (
-    slice(_THUMBNAIL_PX // 4, -_THUMBNAIL_PX // 8),
-    slice(_THUMBNAIL_PX // 4, -_THUMBNAIL_PX // 4),
+FACE = (
+    slice(THUMBNAIL_PX // 4, -THUMBNAIL_PX // 8),
+    slice(THUMBNAIL_PX // 4, -THUMBNAIL_PX // 4),
 )
 """The part of a crop that shows the face in every pose; noise is measured in it."""
-_MIN_NOISE, _MAX_NOISE = 0.6 / 255, 12.0 / 255
+MIN_NOISE, MAX_NOISE = 0.6 / 255, 12.0 / 255
 """Range of the noise of a thumbnail: less is rounding, more is motion that was not followed."""
-_DUPLICATE_RESIDUAL = 0.25 / 255
+DUPLICATE_RESIDUAL = 0.25 / 255
 """Mean difference below which a neighbor is a repeated frame, as after a conversion of the frame
 rate. Its noise is the same, so averaging gains nothing."""
 _BAND_ROWS = 128
@@ -82,7 +82,7 @@ class Match(NamedTuple):
 
 def make_thumbnail(crop_chw: Tensor) -> Thumbnail:
     """Return the thumbnail of ``(3, S, S)`` RGB in [0, 1]."""
-    small = average_areas(crop_chw, (_THUMBNAIL_PX, _THUMBNAIL_PX)).permute(1, 2, 0)
+    small = average_areas(crop_chw, (THUMBNAIL_PX, THUMBNAIL_PX)).permute(1, 2, 0)
     rgb = np.ascontiguousarray(small.float().cpu().numpy())
     return Thumbnail(rgb, luma_levels(rgb))
 
@@ -98,7 +98,7 @@ def make_view(crop_chw: Tensor, *, coarse_color: bool = False) -> CropView:
     if not (on_cpu and coarse_color):
         images = (_hwc(crop_chw),) if on_cpu else ()
         return CropView(crop_chw, make_thumbnail(crop_chw), images)
-    side_px = _THUMBNAIL_PX * max(1, crop_chw.shape[1] // (2 * _THUMBNAIL_PX))
+    side_px = THUMBNAIL_PX * max(1, crop_chw.shape[1] // (2 * THUMBNAIL_PX))
     half_chw = average_areas(crop_chw, (side_px, side_px))
     return CropView(crop_chw, make_thumbnail(half_chw), (luma_of_crop(crop_chw), _hwc(half_chw)))
 
@@ -136,7 +136,7 @@ def motion_compensated_average(
     if not neighbors:
         return current.crop_chw
     noise = median_residual([match for _, match in near or far])
-    noise = min(max(noise, _MIN_NOISE), _MAX_NOISE)
+    noise = min(max(noise, MIN_NOISE), MAX_NOISE)
     matches = [match for _, match in neighbors]
     weights = [
         similarity_weight(match.residual_hw, noise) * np.float32(strength) for match in matches
@@ -153,15 +153,15 @@ def motion_compensated_average(
 def compare(current: Thumbnail, other: Thumbnail, flow: Flow) -> Match:
     """Return how a neighbor, warped by ``flow``, differs from the current frame."""
     difference = warp_by_flow(other.rgb_hwc, flow) - current.rgb_hwc
-    offset = np.asarray(cv2.blur(difference, (_BRIGHTNESS_PX, _BRIGHTNESS_PX)), dtype=np.float32)
+    offset = np.asarray(cv2.blur(difference, (BRIGHTNESS_PX, BRIGHTNESS_PX)), dtype=np.float32)
     residual = cv2.transform(cv2.absdiff(difference, offset), _MEAN_OF_RGB)
-    smooth = np.asarray(cv2.blur(residual, (_RESIDUAL_PX, _RESIDUAL_PX)), dtype=np.float32)
+    smooth = np.asarray(cv2.blur(residual, (RESIDUAL_PX, RESIDUAL_PX)), dtype=np.float32)
     return Match(flow, offset, smooth)
 
 
 def median_residual(matches: Sequence[Match]) -> float:
     """Return the median difference of frames that show the same face, in [0, 1]."""
-    return float(np.median(np.stack([match.residual_hw[_FACE] for match in matches])))
+    return float(np.median(np.stack([match.residual_hw[FACE] for match in matches])))
 
 
 def similarity_weight(residual_hw: FloatArray, noise: float) -> FloatArray:
@@ -175,7 +175,7 @@ def _match(current: Thumbnail, other: Thumbnail) -> Match:
 
 
 def _is_duplicate(match: Match) -> bool:
-    return float(match.residual_hw[_FACE].mean()) < _DUPLICATE_RESIDUAL
+    return float(match.residual_hw[FACE].mean()) < DUPLICATE_RESIDUAL
 
 
 def _average_by_opencv(

@@ -9,7 +9,7 @@ from vidrestore.devices import retry_out_of_memory
 from vidrestore.restore.motion_average import CropView, make_view, motion_compensated_average
 from vidrestore.restore.settings import TemporalConfig
 from vidrestore.sliding_window import Item, Window, sliding_window
-from vidrestore.types import AlignedFrame, PixelFormat
+from vidrestore.types import AlignedFrame
 
 _Views = Mapping[int, CropView]
 """Crops of one frame, by track."""
@@ -54,15 +54,18 @@ def denoise_clip(
 
 @retry_out_of_memory
 def _views_of(frame: AlignedFrame) -> _Views:
-    coarse_color = frame.is_monochrome or _stores_color_coarsely(frame.frame.pixel_format)
+    coarse_color = has_coarse_color(frame)
     return {
         face.face.track_id: make_view(face.crop_chw, coarse_color=coarse_color)
         for face in frame.faces
     }
 
 
-def _stores_color_coarsely(pixel_format: PixelFormat) -> bool:
-    return pixel_format.model == "gray" or pixel_format.chroma_shift_xy != (0, 0)
+def has_coarse_color(frame: AlignedFrame) -> bool:
+    """Whether color is stored at a lower resolution than luma, or is none."""
+    pixel_format = frame.frame.pixel_format
+    is_coarse = pixel_format.model == "gray" or pixel_format.chroma_shift_xy != (0, 0)
+    return frame.is_monochrome or is_coarse
 
 
 def _denoise(

@@ -144,7 +144,8 @@ class RestoreSettings(FrameSettings):
     )
     gpu_stages: bool = option(
         False,
-        "Also cut out and paste faces on the device, in batches. Has never been run on a GPU.",
+        "Also cut out, average and paste faces on the device, in batches. Has never been run on a "
+        "GPU.",
         group="The machine",
         see="scaling.md#batches-on-the-device",
     )

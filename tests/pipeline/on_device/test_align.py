@@ -36,6 +36,11 @@ def request(frame: Frame, face: TrackedFace, side_px: int = CROP_SIZE_PX) -> Cro
     return CropRequest(frame, planes, source, side_px)
 
 
+def cut(requests: list[CropRequest], *, batch_size: int) -> list[torch.Tensor]:
+    crops = cut_crops(requests, batch_size=batch_size, device=CPU)
+    return [crop.crop_chw for crop in crops]
+
+
 def levels(crop: torch.Tensor, frame: Frame, face: TrackedFace, side_px: int) -> np.ndarray:
     expected = align_face(frame, geometry_of(frame), face, device=CPU, side_px=side_px)
     assert expected is not None
@@ -50,25 +55,19 @@ def test_a_batch_of_crops_is_what_is_cut_one_by_one(
     frame = tagged(pixel_format, full_range=full_range)
     sides = (512, 256, 512, 256)
     requests = [request(frame, face, side) for face, side in zip(FACES, sides, strict=True)]
-    crops = cut_crops(requests, batch_size=2, device=CPU)
+    crops = cut(requests, batch_size=2)
     for crop, face, side in zip(crops, FACES, sides, strict=True):
         assert float(levels(crop, frame, face, side).max()) < 0.5
 
 
 def test_fields_are_cut_as_on_a_cpu() -> None:
     for field in fields_of(tagged(DEVICE_FORMATS[0], full_range=False)):
-        (crop,) = cut_crops([request(field, FACES[0])], batch_size=2, device=CPU)
+        (crop,) = cut([request(field, FACES[0])], batch_size=2)
         assert float(levels(crop, field, FACES[0], CROP_SIZE_PX).max()) < 0.5
 
 
 def test_a_crop_does_not_depend_on_its_batch() -> None:
     frames = [tagged(DEVICE_FORMATS[0], full_range=False, index=index) for index in range(3)]
-    together = cut_crops(
-        [request(frame, face) for frame in frames for face in FACES], batch_size=4, device=CPU
-    )
-    alone = [
-        cut_crops([request(frame, face)], batch_size=4, device=CPU)[0]
-        for frame in frames
-        for face in FACES
-    ]
+    together = cut([request(frame, face) for frame in frames for face in FACES], batch_size=4)
+    alone = [cut([request(frame, face)], batch_size=4)[0] for frame in frames for face in FACES]
     assert all(map(torch.equal, together, alone))

@@ -5,7 +5,9 @@ same code that runs on a GPU is run as it would be there, without one.
 """
 
 from collections.abc import Callable
+from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from support.devicestages import HW, geometry_of, tagged
@@ -16,9 +18,11 @@ from support.syncs import WaitCounter, counted
 from vidrestore.faces.align import crop_region
 from vidrestore.paste.settings import PasteConfig
 from vidrestore.pipeline.on_device.align import CropRequest, cut_crops
+from vidrestore.pipeline.on_device.average_frames import AverageJob, CropView, averages
 from vidrestore.pipeline.on_device.images.planes import upload_planes
 from vidrestore.pipeline.on_device.paste_frames import FrameToPaste, StartedPaste
 from vidrestore.pipeline.on_device.transfers import Uploader
+from vidrestore.restore.settings import TemporalConfig
 from vidrestore.settings import MaskShape
 from vidrestore.types import PixelFormat
 
@@ -40,7 +44,8 @@ def cut_and_paste(pixel_format: PixelFormat, mask: MaskShape, frames: int) -> No
             source = crop_region(frame, geometry_of(frame), face)
             assert source is not None
             requests.append(CropRequest(frame, planes, source, 512))
-    crops = iter(cut_crops(requests, batch_size=4, device=META))
+    cut = cut_crops(requests, batch_size=4, device=META)
+    crops = iter([crop.crop_chw for crop in cut])
     items = [
         FrameToPaste(
             frame=frame,
@@ -67,6 +72,25 @@ def test_a_batch_is_cut_and_pasted_without_a_wait(
     counter = counted(lambda: cut_and_paste(pixel_format, mask, 2))
     assert not counter.waits
     assert counter.operations.total() > 100
+
+
+def average(frames: int) -> None:
+    """Average one face of some frames on the device."""
+    gray = np.zeros((128, 128), np.uint8)
+    crops, thumbnails = (torch.zeros(3, side, side, device=META) for side in (256, 128))
+    view = CropView(crops, thumbnails, gray)
+    flow = np.zeros((128, 128, 2), np.float32)
+    others = [(view, True, flow)] * 3
+    jobs = [AverageJob((index, 1), view, others, True) for index in range(frames)]
+    averages(jobs, config=TemporalConfig(), batch_size=4, device=META)
+
+
+def test_a_batch_is_averaged_without_a_wait() -> None:
+    average(1)
+    few, many = (counted(partial(average, frames)) for frames in (1, 4))
+    assert not few.waits
+    assert not many.waits
+    assert many.operations["grid_sampler_2d"] == few.operations["grid_sampler_2d"] > 0
 
 
 def test_the_operations_do_not_grow_with_the_frames_of_a_batch() -> None:

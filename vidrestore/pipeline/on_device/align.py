@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from vidrestore.faces.align import CropRegion
+from vidrestore.pipeline.on_device.average import make_thumbnails
 from vidrestore.pipeline.on_device.batching import faces_per_batch, filled, grouped
 from vidrestore.pipeline.on_device.images.planes import DevicePlanes, Layout, Region, Regions
 from vidrestore.pipeline.on_device.images.region_colors import regions_rgb
@@ -40,6 +41,16 @@ class CropRequest(NamedTuple):
         return _Shape(self.planes.layout, self.region.padded_hw, self.side_px, self.warp.shape)
 
 
+class CutCrop(NamedTuple):
+    """A crop on the device."""
+
+    crop_chw: Tensor
+    """``(3, S, S)`` float32 RGB in [0, 1]."""
+    thumbnail_chw: Tensor
+    gray_hw: Tensor
+    """Gray levels of the thumbnail, uint8."""
+
+
 class _Shape(NamedTuple):
     layout: Layout
     region_hw: tuple[int, int]
@@ -49,20 +60,21 @@ class _Shape(NamedTuple):
 
 def cut_crops(
     requests: Sequence[CropRequest], *, batch_size: int, device: torch.device
-) -> list[Tensor]:
-    """Return the crop of each face, ``(3, S, S)`` float32 RGB in [0, 1], without waiting for it.
+) -> list[CutCrop]:
+    """Return the crop of each face, without waiting for it.
 
     Args:
         requests: The faces, of one or more frames.
         batch_size: Faces of a batch; fewer if they are large.
         device: Where the planes are.
     """
-    crops: dict[int, Tensor] = {}
+    crops: dict[int, CutCrop] = {}
     shapes = [request.shape for request in requests]
     for shape, places in grouped(range(len(requests)), shapes.__getitem__).items():
         for count, part in filled(places, faces_per_batch(shape.region_hw, batch_size)):
             batch = _cut([requests[place] for place in part], shape, device)
-            crops |= zip(part[:count], batch, strict=False)
+            cut = map(CutCrop, batch, *make_thumbnails(batch))
+            crops |= zip(part[:count], cut, strict=False)
     return [crops[place] for place in range(len(requests))]
 
 

@@ -1,4 +1,4 @@
-"""The stages that ``--gpu-stages`` runs as batches on the device: aligning and pasting."""
+"""The stages that ``--gpu-stages`` runs on the device: aligning, averaging and pasting."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -11,11 +11,15 @@ from vidrestore.devices import retry_out_of_memory
 from vidrestore.faces.align import CropRegion, crop_region
 from vidrestore.paste.composite import PasteResult
 from vidrestore.paste.settings import PasteConfig
-from vidrestore.pipeline.on_device.align import CropRequest, cut_crops
+from vidrestore.pipeline.on_device.align import CropRequest, CutCrop, cut_crops
+from vidrestore.pipeline.on_device.average_frames import CropView, Views, averages, jobs_of
 from vidrestore.pipeline.on_device.batching import chunks, started_ahead
 from vidrestore.pipeline.on_device.images.planes import DevicePlanes, upload_planes
 from vidrestore.pipeline.on_device.paste_frames import FrameToPaste, StartedPaste
 from vidrestore.pipeline.on_device.transfers import Download, Uploader, upload_images
+from vidrestore.restore.restorer import Restorer
+from vidrestore.restore.settings import TemporalConfig
+from vidrestore.sliding_window import Window, sliding_window
 from vidrestore.types import (
     AlignedFace,
     AlignedFrame,
@@ -46,8 +50,10 @@ class _Held(NamedTuple):
     """What stays on the device of a frame until its faces are pasted."""
 
     planes: DevicePlanes
-    crops: dict[int, Tensor]
+    crops: dict[int, CutCrop]
     """By track."""
+    views: Views
+    """Of those whose gray levels are downloaded."""
 
 
 class _StartedAlign(NamedTuple):
@@ -57,11 +63,17 @@ class _StartedAlign(NamedTuple):
     download: Download
 
 
-class DeviceRun:
-    """Aligns and pastes the frames of one run; frames stay on the device from one to the other.
+class _StartedAverage(NamedTuple):
+    frames: list[AlignedFrame]
+    places: list[tuple[int, int]]
+    download: Download
 
-    Between its two methods are the stages that work on crops. It holds the planes and the crops of
-    the frames that these buffer, and of two batches.
+
+class DeviceRun:
+    """Aligns, averages and pastes the frames of one run, which stay on the device in between.
+
+    Between its methods are the stages that work on crops in the machine's memory. It holds the
+    planes and the crops of the frames that these buffer, and of two batches for each method.
     """
 
     def __init__(self, device: torch.device, geometry: DisplayGeometry, batch_size: int) -> None:
@@ -109,15 +121,20 @@ class DeviceRun:
             for slot, face, source in faces
         ]
         crops = cut_crops(requests, batch_size=self._batch_size, device=self._device)
-        held = {slot: _Held(planes[slot], {}) for slot in used}
+        held = {slot: _Held(planes[slot], {}, {}) for slot in used}
         for (slot, face, _), crop in zip(faces, crops, strict=True):
             held[slot].crops[face.track_id] = crop
         self._held |= {frames[slot].frame.index: held[slot] for slot in used}
-        return _StartedAlign(frames, faces, Download(crops))
+        tensors = [tensor for crop in crops for tensor in (crop.crop_chw, crop.gray_hw)]
+        return _StartedAlign(frames, faces, Download(tensors))
 
     def _aligned(self, started: _StartedAlign, outside: str) -> Iterator[AlignedFrame]:
         aligned: dict[tuple[int, int], AlignedFace] = {}
-        for (slot, face, source), crop in zip(started.faces, started.download.wait(), strict=True):
+        tensors = iter(started.download.wait())
+        for slot, face, source in started.faces:
+            crop, gray = next(tensors), next(tensors)
+            held, track = self._held[started.frames[slot].frame.index], face.track_id
+            held.views[track] = CropView(*held.crops[track][:2], gray.numpy())
             display_to_crop = source.display_to_crop
             aligned[slot, face.track_id] = AlignedFace(
                 face=face, display_to_crop=display_to_crop, crop_chw=crop
@@ -134,6 +151,46 @@ class DeviceRun:
                 ),
                 is_monochrome=tracked.is_monochrome,
             )
+
+    def average(
+        self, frames: Iterable[AlignedFrame], *, config: TemporalConfig
+    ) -> Iterator[AlignedFrame]:
+        """Yield every frame in order with ``denoised_chw`` of its faces, in the machine's memory.
+
+        Args:
+            frames: In presentation order.
+            config: How many neighbors count, and how much.
+        """
+        items = ((frame, self._views_of(frame)) for frame in frames)
+        context = config.context_frames
+        windows = sliding_window(items, before=context, after=context)
+
+        def start(part: list[Window[AlignedFrame, Views]]) -> _StartedAverage:
+            return self._start_average(part, config)
+
+        batches = chunks(windows, min(self._batch_size, MAX_CHUNK_FRAMES))
+        for started in started_ahead(batches, start):
+            averaged = dict(zip(started.places, started.download.wait(), strict=True))
+            for frame in started.frames:
+                index = frame.frame.index
+                faces = (
+                    replace(face, denoised_chw=averaged.get((index, face.face.track_id)))
+                    for face in frame.faces
+                )
+                yield replace(frame, faces=tuple(faces))
+
+    def _views_of(self, frame: AlignedFrame) -> Views:
+        tracks = [face.face.track_id for face in frame.faces]
+        return {track: self._held[frame.frame.index].views[track] for track in tracks}
+
+    @retry_out_of_memory
+    def _start_average(
+        self, windows: list[Window[AlignedFrame, Views]], config: TemporalConfig
+    ) -> _StartedAverage:
+        jobs = [job for window in windows for job in jobs_of(window)]
+        results = averages(jobs, config=config, batch_size=self._batch_size, device=self._device)
+        frames = [window.item for window in windows]
+        return _StartedAverage(frames, [job.place for job in jobs], Download(results))
 
     def paste(
         self, frames: Iterable[PasteTarget], *, config: PasteConfig
@@ -193,13 +250,21 @@ def _crops_of(targets: Sequence[PasteTarget], held: Sequence[_Held | None]) -> l
     images: list[Tensor] = []
     for target, here in zip(targets, held, strict=True):
         for face in target.shown.faces:
-            crop = None if here is None else here.crops[face.aligned.face.track_id]
-            images += [face.aligned.crop_chw if crop is None else crop, face.restored_chw]
+            track, crop = face.aligned.face.track_id, face.aligned.crop_chw
+            images += [crop if here is None else here.crops[track].crop_chw, face.restored_chw]
     return images
 
 
-def downloaded(crops: RestoredCrops) -> RestoredCrops:
-    """Return a batch of restored crops in the machine's memory; waits for the device once."""
+def restore_crops(restorer: Restorer, crops_NCHW: Tensor) -> RestoredCrops:
+    """Return a batch of crops restored, in the machine's memory as they are; waits for the device.
+
+    Args:
+        restorer: The restorer.
+        crops_NCHW: As ``Restorer.restore_crops`` takes them.
+    """
+    if restorer.device.type == "cuda":
+        crops_NCHW = crops_NCHW.pin_memory().to(restorer.device, non_blocking=True)
+    crops = restorer.restore_crops(crops_NCHW)
     masks = (crops.face_masks_nhw, crops.head_masks_nhw)
     present = [mask for mask in masks if mask is not None]
     images, *hosts = Download([crops.images_nchw, *present]).wait()
