@@ -11,7 +11,7 @@ from torch import Tensor
 from vidrestore.media.color.region_rgb import chroma_offset_xy, siting_taps
 from vidrestore.pipeline.on_device.batching import padded
 from vidrestore.pipeline.on_device.transfers import Uploader, upload
-from vidrestore.types import Box, ColorTags, Frame, PixelFormat
+from vidrestore.types import Box, ColorTags, FloatArray, Frame, PixelFormat
 
 
 class Layout(NamedTuple):
@@ -126,7 +126,7 @@ class Regions:
             height=height,
             chroma_y=upload(chroma_y, device),
             chroma_x=first.chroma_xy[0],
-            siting_y=upload(np.stack(taps), device),
+            siting_y=upload(_of_one_width(taps), device),
             siting_x=siting_taps(first.chroma_shift_xy[0], first.chroma_xy[0]).tolist(),
         )
 
@@ -165,6 +165,12 @@ class Regions:
             place = torch.where(place > last, beyond, place)
             images_fchw = images_fchw.gather(dim, place.expand(images_fchw.shape))
         return images_fchw
+
+
+def _of_one_width(taps: Sequence[FloatArray]) -> FloatArray:
+    """Return ``(F, n)`` taps, with zeros to both sides of the narrower ones."""
+    widest = max(map(len, taps))
+    return np.stack([np.pad(row, (widest - len(row)) // 2) for row in taps])
 
 
 def read_samples(stack_bhw: Tensor, slots: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
