@@ -204,9 +204,7 @@ def _average(
 
 
 @retry_out_of_memory
-def _describe(
-    crop_chw: Tensor, restored_chw: Tensor, previous: Appearance | None
-) -> Appearance:
+def _describe(crop_chw: Tensor, restored_chw: Tensor, previous: Appearance | None) -> Appearance:
     thumbnail = make_thumbnail(crop_chw)
     from_previous = to_previous = None
     if previous is not None and previous.detail_hw.shape == tuple(restored_chw.shape[1:]):

@@ -63,12 +63,6 @@ class _StartedAlign(NamedTuple):
     download: Download
 
 
-class _StartedAverage(NamedTuple):
-    frames: list[AlignedFrame]
-    places: list[tuple[int, int]]
-    download: Download
-
-
 class DeviceRun:
     """Aligns, averages and pastes the frames of one run, which stay on the device in between.
 
@@ -155,7 +149,7 @@ class DeviceRun:
     def average(
         self, frames: Iterable[AlignedFrame], *, config: TemporalConfig
     ) -> Iterator[AlignedFrame]:
-        """Yield every frame in order with ``denoised_chw`` of its faces, in the machine's memory.
+        """Yield every frame in order with ``denoised_chw`` of its faces, on the device.
 
         Args:
             frames: In presentation order.
@@ -165,32 +159,29 @@ class DeviceRun:
         context = config.context_frames
         windows = sliding_window(items, before=context, after=context)
 
-        def start(part: list[Window[AlignedFrame, Views]]) -> _StartedAverage:
-            return self._start_average(part, config)
-
-        batches = chunks(windows, min(self._batch_size, MAX_CHUNK_FRAMES))
-        for started in started_ahead(batches, start):
-            averaged = dict(zip(started.places, started.download.wait(), strict=True))
-            for frame in started.frames:
-                index = frame.frame.index
-                faces = (
-                    replace(face, denoised_chw=averaged.get((index, face.face.track_id)))
-                    for face in frame.faces
-                )
-                yield replace(frame, faces=tuple(faces))
+        for part in chunks(windows, min(self._batch_size, MAX_CHUNK_FRAMES)):
+            averaged = self._averaged(part, config)
+            for window in part:
+                index, views = window.item.frame.index, window.value
+                faces: list[AlignedFace] = []
+                for face in window.item.faces:
+                    # A face without neighbors goes from the device to the network, too.
+                    alone = views[face.face.track_id].crop_chw
+                    crop = averaged.get((index, face.face.track_id), alone)
+                    faces.append(replace(face, denoised_chw=crop))
+                yield replace(window.item, faces=tuple(faces))
 
     def _views_of(self, frame: AlignedFrame) -> Views:
         tracks = [face.face.track_id for face in frame.faces]
         return {track: self._held[frame.frame.index].views[track] for track in tracks}
 
     @retry_out_of_memory
-    def _start_average(
+    def _averaged(
         self, windows: list[Window[AlignedFrame, Views]], config: TemporalConfig
-    ) -> _StartedAverage:
+    ) -> dict[tuple[int, int], Tensor]:
         jobs = [job for window in windows for job in jobs_of(window)]
         results = averages(jobs, config=config, batch_size=self._batch_size, device=self._device)
-        frames = [window.item for window in windows]
-        return _StartedAverage(frames, [job.place for job in jobs], Download(results))
+        return dict(zip((job.place for job in jobs), results, strict=True))
 
     def paste(
         self, frames: Iterable[PasteTarget], *, config: PasteConfig
@@ -262,7 +253,7 @@ def restore_crops(restorer: Restorer, crops_NCHW: Tensor) -> RestoredCrops:
         restorer: The restorer.
         crops_NCHW: As ``Restorer.restore_crops`` takes them.
     """
-    if restorer.device.type == "cuda":
+    if restorer.device.type == "cuda" and crops_NCHW.device.type == "cpu":
         crops_NCHW = crops_NCHW.pin_memory().to(restorer.device, non_blocking=True)
     crops = restorer.restore_crops(crops_NCHW)
     masks = (crops.face_masks_nhw, crops.head_masks_nhw)
