@@ -77,9 +77,8 @@ class TrackerConfig:
     view_max_side_px: int = 640
     """Longer side of the image that is searched, in pixels."""
     search_every_seconds: float = 0.4
-    """Time between searches of whole pictures; in between, known faces are followed."""
-    idle_search_every_seconds: float = 0.8
-    """The same where no face is known; one that a search finds is traced back to the last one."""
+    """Time between searches of whole pictures. In between, known faces are followed; a new one is
+    traced back to the last search."""
     min_hits: int = 3
     """Minimum number of frames in which a face is detected, if the shot has that many."""
     min_track_seconds: float = 0.12
@@ -105,7 +104,6 @@ class TrackerConfig:
         _require_at_least(self, view_max_side_px=64, min_hits=1, max_lookahead_frames=1)
         _require_at_least(self, min_track_seconds=0, max_gap_seconds=0, max_search_misses=1)
         _require_above(0, self, "search_every_seconds", "rotated_search_after_seconds")
-        _require_at_least(self, idle_search_every_seconds=self.search_every_seconds)
         _require_fractions(self, "min_track_score", "rotated_threshold")
         longest_wait = max(self.max_gap_seconds, self.search_every_seconds)
         _require_at_least(self, lookahead_seconds=longest_wait)

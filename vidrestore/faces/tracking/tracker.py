@@ -180,9 +180,8 @@ class _Tracker:
         self._follow_missed(current, missed_tracks)
         new = [face for column, face in enumerate(detected) if column not in assigned.values()]
         self._begin_tracks(current, new)
-        config, is_idle = self._config, not self._live
-        pause = config.idle_search_every_seconds if is_idle else config.search_every_seconds
-        self._next_search, self._searched_index = current.seconds + pause, current.frame.index
+        self._next_search = current.seconds + self._config.search_every_seconds
+        self._searched_index = current.frame.index
 
     def _detect_rotated(self, current: BufferedFrame) -> tuple[Detection, ...]:
         detected = detect_rotated(self._detector, current.view.rgb_hwc)
