@@ -37,9 +37,9 @@ from vidrestore.metrics.scores import MetricNetworks, image_scores, mean_scores
 from vidrestore.pipeline.loading.load_models import load_detector, load_restorer
 from vidrestore.restore.edge_gain import EdgeGainConfig, strengthen_edges
 from vidrestore.restore.restorer import Restorer
+from vidrestore.safeguard.checks import yaw_ratio
 from vidrestore.safeguard.identity import IdentityMeter, packaged_dlib_resnet
 from vidrestore.training.data.eval_images import read_eval_images
-from vidrestore.training.data.preparation.photo_checks import yaw_ratio
 from vidrestore.training.degradations.recipes.table import recipe_named
 from vidrestore.training.evaluation import degrade_images
 from vidrestore.training.metric_networks import detect_landmarks, load_identity_embedder

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from vidrestore.paste.grain import grain_to_add, noise_sigma
+from vidrestore.paste.grain import grain_to_add, noise_inside
 
 INSIDE = np.ones((160, 160), dtype=np.float32)
 
@@ -28,14 +28,14 @@ def added_to(source: np.ndarray, restored: np.ndarray, mask: np.ndarray) -> np.n
 
 @pytest.mark.parametrize("sigma", [0.01, 0.03, 0.06])
 def test_the_noise_of_a_scene_with_edges_is_measured(sigma: float) -> None:
-    assert noise_sigma(noisy(sigma), INSIDE) == pytest.approx(sigma, rel=0.1)
+    assert noise_inside(noisy(sigma), INSIDE) == pytest.approx(sigma, rel=0.1)
 
 
 def test_a_denoised_face_gets_about_the_grain_it_lost() -> None:
     source = noisy(0.03)
     added = added_to(source, scene(), INSIDE)
     assert added is not None
-    assert noise_sigma(scene() + added, INSIDE) == pytest.approx(0.03, rel=0.25)
+    assert noise_inside(scene() + added, INSIDE) == pytest.approx(0.03, rel=0.25)
 
 
 def test_a_face_that_kept_its_grain_gets_no_more() -> None:

@@ -23,7 +23,7 @@ from vidrestore.safeguard.checks import (
     yaw_degrees,
 )
 from vidrestore.safeguard.config import SafeguardConfig
-from vidrestore.safeguard.image_quality import block_edges, effective_resolution_px, noise_sigma
+from vidrestore.safeguard.image_quality import block_edges, effective_resolution_px, fine_noise
 from vidrestore.types import Assessment, DisplayGeometry, TrackedFace
 
 GEOMETRY = DisplayGeometry(coded_hw=(8, 8))
@@ -151,7 +151,7 @@ def test_noise_does_not_lower_the_effective_resolution() -> None:
     plain = crop_luma(chw(face_crop()))
     noisy = plain + np.random.default_rng(0).normal(0, 4, plain.shape).astype(np.float32)
 
-    assert noise_sigma(noisy) == pytest.approx(4, rel=0.15)
+    assert fine_noise(noisy) == pytest.approx(4, rel=0.15)
     assert (
         effective_resolution_px(noisy, roll_radians=0)
         >= effective_resolution_px(plain, roll_radians=0) - 1

@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 
+from vidrestore.noise_estimation import noise_response, noise_sigma
 from vidrestore.types import FloatArray
 
 VISIBLE = 1.0 / 255.0
@@ -10,23 +11,15 @@ VISIBLE = 1.0 / 255.0
 GRAIN_RADIUS_PX = 1.2
 
 
-def noise_sigma(luma: FloatArray, inside: FloatArray) -> float:
+def noise_inside(luma: FloatArray, inside: FloatArray) -> float:
     """Return the standard deviation of the noise in ``luma`` where ``inside`` exceeds a half.
-
-    It is the median of the second difference in both directions, on which edges and shading have
-    little effect (Immerkaer 1996, "Fast noise variance estimation", but with a median, not a mean).
 
     Args:
         luma: ``(h, w)`` float32.
         inside: ``(h, w)`` mask in [0, 1].
     """
-    kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], dtype=np.float32)
-    second = np.abs(np.asarray(cv2.filter2D(luma, -1, kernel), dtype=np.float32))
-    samples = second[::2, ::2][inside[::2, ::2] > 0.5]
-    if samples.size < 64:
-        return 0.0
-    # 6 is the root of the sum of the squared kernel, and 0.6745 the median of |N(0, 1)|.
-    return float(np.median(samples)) / (6.0 * 0.6745)
+    samples = noise_response(luma)[::2, ::2][inside[::2, ::2] > 0.5]
+    return 0.0 if samples.size < 64 else noise_sigma(samples)
 
 
 def grain_to_add(
@@ -52,12 +45,12 @@ def grain_to_add(
         The grain; None if the source has no visible grain.
     """
     source_luma = np.asarray(cv2.transform(source_rgb, luma_weights[None, :]), np.float32)
-    before = noise_sigma(source_luma[skin], mask[skin])
+    before = noise_inside(source_luma[skin], mask[skin])
     visible = float(np.clip(before / VISIBLE - 1.0, 0.0, 1.0))
     if visible == 0.0:
         return None
     restored_luma = np.asarray(cv2.transform(restored_rgb, luma_weights[None, :]), np.float32)
-    after = noise_sigma(restored_luma[skin], mask[skin])
+    after = noise_inside(restored_luma[skin], mask[skin])
     missing = float(np.sqrt(max(0.0, 1.0 - (after / before) ** 2)))
     smooth = np.asarray(cv2.GaussianBlur(source_luma, (0, 0), GRAIN_RADIUS_PX), np.float32)
     residual = source_luma - smooth

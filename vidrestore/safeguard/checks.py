@@ -5,6 +5,7 @@ from math import atan2, degrees
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from vidrestore.affine import apply_affine, compose_affines, invert_affine
@@ -24,7 +25,7 @@ from vidrestore.safeguard.image_quality import (
     block_edges,
     central_square,
     effective_resolution_px,
-    noise_sigma,
+    fine_noise,
 )
 from vidrestore.safeguard.occlusion import mean_face_correlation
 from vidrestore.types import (
@@ -77,10 +78,21 @@ def yaw_degrees(landmarks_xy: FloatArray) -> float:
     Args:
         landmarks_xy: ``(5, 2)`` landmarks in any pixels.
     """
+    return degrees(atan2(yaw_ratio(landmarks_xy), _NOSE_DEPTH))
+
+
+def yaw_ratio(landmarks_xy: FloatArray | NDArray[np.float64]) -> float:
+    """Return the distance of the nose from the middle of the eyes, in eye distances.
+
+    0 is frontal, about 0.35 is 45 degrees.
+
+    Args:
+        landmarks_xy: ``(5, 2)`` landmarks in any pixels.
+    """
     left_eye, right_eye, nose = landmarks_xy[:3].astype(np.float64)
     eye_to_eye = right_eye - left_eye
     position = float((nose - left_eye) @ eye_to_eye / max(1e-9, float(eye_to_eye @ eye_to_eye)))
-    return degrees(atan2(abs(position - 0.5), _NOSE_DEPTH))
+    return abs(position - 0.5)
 
 
 def affine_roll_radians(display_to_crop: Affine) -> float:
@@ -107,7 +119,7 @@ def quality_deficit(frame: Frame, geometry: DisplayGeometry, aligned: AlignedFac
     blur = RESOLUTION_PX(crop_resolution_px(aligned, luma_hw))
     if blur == 1.0:
         return 1.0
-    noise = NOISE(noise_sigma(central_square(luma_hw)))
+    noise = NOISE(fine_noise(central_square(luma_hw)))
     return max(blur, noise, BLOCKS(_block_edges(frame, geometry, aligned)))
 
 

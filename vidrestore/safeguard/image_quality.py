@@ -1,40 +1,40 @@
 """Quality of a source face: effective resolution, noise, block edges."""
 
 from functools import cache
-from math import cos, radians, sin, sqrt
+from math import cos, radians, sin
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vidrestore.noise_estimation import noise_response, noise_sigma
+from vidrestore.safeguard.spectrum import (
+    ANCHOR_CYCLES,
+    BINS,
+    OVERSHOOT,
+    TREND_CYCLES,
+    Array,
+    bin_frequencies,
+    frequency_bins,
+    mean_decades,
+    missing_decades,
+)
 from vidrestore.types import CROP_SIZE_PX, FloatArray, Plane
 
 _SIDE_PX = 288
 _TOP_LEFT_PX = (160, 112)
 """The square that holds eyes, nose and mouth, in the space of crops."""
-_ANCHOR_CYCLES, _TREND_CYCLES = (8.0, 18.0), (8.0, 36.0)
-"""Frequencies, in cycles per crop, that give level and slope of a face's spectrum."""
-_SLOPES = (-3.5, -2.0)
-"""Slope of the spectrum of faces in focus, in decades of power per decade of frequency."""
 _LOST_DECADES = 1.2
 """Distance below the trend from which detail counts as missing."""
-_ADJACENT_BINS = 5
+_ADJACENTBINS = 5
 """Number of adjacent frequencies that must lack detail; a single one may lack it by chance."""
-_OVERSHOOT = 0.9
-"""Correction for upscaling filters, which pass slightly more than the former resolution."""
-_BINS = 48
-"""Number of frequencies of a crop of full size; a small one has those that it can hold."""
 _OFF_AXIS_DEGREES = 25.0
 """Directions closer to the frame's rows and columns are ignored because of block edges."""
 _LOW_CYCLES = 25.6
 """Frequency in cycles per crop below which all directions are used."""
-_LAPLACIAN = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], dtype=np.float32)
 _BLOCK_PX = 8
 _MIN_REGION_PX = 48
 _STEP_FLOOR = 0.3
 """Added to the mean step, of 255: a flat region has no steps to compare."""
-
-Array = NDArray[np.float64]
 
 
 def central_square(luma_hw: FloatArray) -> FloatArray:
@@ -64,23 +64,20 @@ def effective_resolution_px(luma_hw: FloatArray, *, roll_radians: float) -> floa
     power: Array = np.square(spectrum.real) + np.square(spectrum.imag)
     cycles, decades = _radial_spectrum(power, side_px, roll_radians)
     anchor, trend = (
-        (cycles >= low) & (cycles <= high) for low, high in (_ANCHOR_CYCLES, _TREND_CYCLES)
+        (cycles >= low) & (cycles <= high) for low, high in (ANCHOR_CYCLES, TREND_CYCLES)
     )
-    logs = np.log10(cycles)
-    slope = float(np.polyfit(logs[trend], decades[trend], 1)[0])
-    slope = min(_SLOPES[1], max(_SLOPES[0], slope))
-    expected = decades[anchor].mean() + slope * (logs - logs[anchor].mean())
-    cutoff = _cutoff_cycles(cycles, expected - decades)
-    return side_px if cutoff is None else min(side_px, _OVERSHOOT * 2 * cutoff)
+    missing = missing_decades(cycles, decades, anchor=anchor, trend=trend)
+    cutoff = _cutoff_cycles(cycles, missing)
+    return side_px if cutoff is None else min(side_px, OVERSHOOT * 2 * cutoff)
 
 
 def _cutoff_cycles(cycles: Array, missing: Array) -> float | None:
     """Return the cycles per crop from which detail is missing; None if none is missing."""
     sums: Array = np.cumsum(np.pad(missing, (1, 0)))
     first = np.arange(len(missing))
-    last = np.minimum(first + _ADJACENT_BINS, len(missing))
+    last = np.minimum(first + _ADJACENTBINS, len(missing))
     mean = (sums[last] - sums[:-1]) / (last - first)
-    lost = np.flatnonzero((mean > _LOST_DECADES) & (cycles > _ANCHOR_CYCLES[1]))
+    lost = np.flatnonzero((mean > _LOST_DECADES) & (cycles > ANCHOR_CYCLES[1]))
     if not lost.size:
         return None
     index = int(lost[0])
@@ -93,16 +90,11 @@ def _cutoff_cycles(cycles: Array, missing: Array) -> float | None:
 def _radial_spectrum(power: Array, side_px: int, roll_radians: float) -> tuple[Array, Array]:
     """Return frequencies in cycles per crop, and the mean power at each in decades."""
     bins, (sines, cosines), low = _grid(side_px)
-    bin_count = _BINS * side_px // CROP_SIZE_PX
+    bin_count = BINS * side_px // CROP_SIZE_PX
     # The sine of twice the angle is 0 on both axes, and 1 between them.
     off_axis = np.abs(sines * cos(2 * roll_radians) - cosines * sin(2 * roll_radians))
     included = low | (off_axis >= sin(2 * radians(_OFF_AXIS_DEGREES)))
-    total = np.bincount(bins, weights=(power * included).ravel(), minlength=bin_count + 1)
-    count = np.bincount(bins, weights=included.ravel(), minlength=bin_count + 1)
-    total, count = total[:bin_count], count[:bin_count]
-    decades = np.log10(total / np.maximum(1, count) + 1e-6)
-    smooth = np.convolve(np.pad(decades, 1, mode="edge"), np.ones(3) / 3, mode="valid")
-    return (np.arange(bin_count) + 0.5) / (2 * bin_count) * side_px, smooth
+    return bin_frequencies(bin_count) * side_px, mean_decades(power, bins, bin_count, included)
 
 
 @cache
@@ -121,22 +113,18 @@ def _grid(side_px: int) -> tuple[NDArray[np.int64], tuple[Array, Array], NDArray
     square_px = round(_SIDE_PX * side_px / CROP_SIZE_PX)
     y, x = np.fft.fftfreq(square_px)[:, None], np.fft.rfftfreq(square_px)[None]
     radius = np.hypot(y, x)
-    count = _BINS * side_px // CROP_SIZE_PX
-    bins = np.minimum((radius * 2 * count).astype(np.int64), count)
+    bins = frequency_bins(radius, BINS * side_px // CROP_SIZE_PX)
     twice = 2 * np.arctan2(y, x)
-    return bins.ravel(), (np.sin(twice), np.cos(twice)), radius < _LOW_CYCLES / side_px
+    return bins, (np.sin(twice), np.cos(twice)), radius < _LOW_CYCLES / side_px
 
 
-def noise_sigma(luma_hw: FloatArray) -> float:
+def fine_noise(luma_hw: FloatArray) -> float:
     """Return the standard deviation of fine noise, in the units of ``luma_hw``.
-
-    Immerkaer 1996, "Fast noise variance estimation", with the median, which lines do not affect.
 
     Args:
         luma_hw: ``(H, W)`` float32.
     """
-    response = cv2.filter2D(luma_hw, -1, _LAPLACIAN)[2:-2, 2:-2]
-    return float(np.median(np.abs(response)) / 0.6745 / sqrt(float((_LAPLACIAN**2).sum())))
+    return noise_sigma(noise_response(luma_hw)[2:-2, 2:-2], np.float32)
 
 
 def block_edges(plane_hw: Plane, *, origin_xy: tuple[int, int], max_value: int) -> float:

@@ -21,11 +21,12 @@ from vidrestore.errors import ConfigError
 from vidrestore.faces.config import DetectorConfig
 from vidrestore.faces.detection.mtcnn_detector import MtcnnDetector, packaged_mtcnn
 from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
+from vidrestore.safeguard.checks import yaw_ratio
 from vidrestore.training.data.archives import list_images, read_bytes, read_image, read_labels
 from vidrestore.training.data.component_boxes import component_boxes
 from vidrestore.training.data.face_table import has_table, iter_aligned_faces, read_table
 from vidrestore.training.data.preparation.label_sources import labels_from_images
-from vidrestore.training.data.preparation.photo_checks import outside_ratio, spectral_px, yaw_ratio
+from vidrestore.training.data.preparation.photo_checks import outside_ratio, spectral_px
 from vidrestore.training.data.preparation.photo_faces import (
     AlignedPhoto,
     PrepareConfig,

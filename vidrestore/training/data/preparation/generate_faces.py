@@ -17,8 +17,8 @@ from torch import Tensor
 from vidrestore.errors import ConfigError, WeightsError
 from vidrestore.faces.detection.detector import Detector
 from vidrestore.models.mobile_stylegan.generator import MobileStyleGAN
+from vidrestore.safeguard.checks import yaw_ratio
 from vidrestore.training.data.component_boxes import component_boxes
-from vidrestore.training.data.preparation.photo_checks import yaw_ratio
 from vidrestore.training.data.preparation.prepared_folder import PreparedFolder, PrepareReport
 from vidrestore.types import CROP_SIZE_PX
 

@@ -1,4 +1,4 @@
-"""Measures resolution, pose and exposure of a face in a photograph."""
+"""Measures resolution, position and exposure of a face in a photograph."""
 
 import cv2
 import numpy as np
@@ -6,21 +6,24 @@ from numpy.typing import NDArray
 
 from vidrestore.affine import fit_similarity, scale_of
 from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
+from vidrestore.safeguard.spectrum import (
+    ANCHOR_CYCLES,
+    BINS,
+    OVERSHOOT,
+    TREND_CYCLES,
+    bin_frequencies,
+    frequency_bins,
+    mean_decades,
+    missing_decades,
+)
 from vidrestore.types import CROP_SIZE_PX
 
 _FACE_REGION = (0.3, 0.9, 0.2, 0.8)
 """Rows and columns of an aligned crop with eyes, nose and mouth, relative to its side."""
-_ANCHOR_CYCLES, _TREND_CYCLES = (8.0, 18.0), (8.0, 36.0)
-"""Frequencies at which level and slope of a face's spectrum are measured, in cycles per crop: from
-eyes and mouth to lashes at any crop size; at most half of the Nyquist frequency."""
-_SLOPES = (-3.5, -2.0)
-"""Range of the slope of faces in focus, in decades of power per decade of frequency; blur makes it
-steeper."""
+_MAX_TREND_FREQUENCY = 0.25
+"""In cycles per pixel: half of the Nyquist frequency."""
 _MISSING_DECADES = 1.0
 """Decades of power below the trend at which detail counts as missing."""
-_OVERSHOOT = 0.9
-"""Original side over measured side: enlarging keeps slightly higher frequencies."""
-_BINS = 48
 
 
 def native_px(points_xy: NDArray[np.float64]) -> float:
@@ -52,18 +55,15 @@ def spectral_px(crop_hwc: NDArray[np.uint8]) -> float:
     luma = crop_hwc[top:bottom, left:right].astype(np.float64) @ np.array([0.299, 0.587, 0.114])
     frequency, decades = _radial_spectrum(luma)
     anchor, trend = (
-        (frequency * side >= low) & (frequency <= min(high / side, 0.25))
-        for low, high in (_ANCHOR_CYCLES, _TREND_CYCLES)
+        (frequency * side >= low) & (frequency <= min(high / side, _MAX_TREND_FREQUENCY))
+        for low, high in (ANCHOR_CYCLES, TREND_CYCLES)
     )
-    log_frequency = np.log10(frequency)
-    slope = float(np.polyfit(log_frequency[trend], decades[trend], 1)[0])
-    slope = min(_SLOPES[1], max(_SLOPES[0], slope))
-    expected = decades[anchor].mean() + slope * (log_frequency - log_frequency[anchor].mean())
-    above_anchor = frequency * side > _ANCHOR_CYCLES[1]
-    missing = np.flatnonzero((expected - decades > _MISSING_DECADES) & above_anchor)
+    below = missing_decades(frequency, decades, anchor=anchor, trend=trend)
+    above_anchor = frequency * side > ANCHOR_CYCLES[1]
+    missing = np.flatnonzero((below > _MISSING_DECADES) & above_anchor)
     if not missing.size:
         return float(side)
-    return float(min(1.0, _OVERSHOOT * 2 * frequency[missing[0]]) * side)
+    return float(min(1.0, OVERSHOOT * 2 * frequency[missing[0]]) * side)
 
 
 def _radial_spectrum(
@@ -74,22 +74,8 @@ def _radial_spectrum(
     window = np.hanning(height)[:, None] * np.hanning(width)[None]
     power = np.abs(np.fft.rfft2((luma_hw - luma_hw.mean()) * window)) ** 2
     radius = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None])
-    bins = np.minimum((radius * 2 * _BINS).astype(int), _BINS)
-    total = np.bincount(bins.ravel(), weights=power.ravel(), minlength=_BINS + 1)[:_BINS]
-    count = np.bincount(bins.ravel(), minlength=_BINS + 1)[:_BINS]
-    decades = np.log10(total / np.maximum(1, count) + 1e-6)
-    smooth = np.convolve(np.pad(decades, 1, mode="edge"), np.ones(3) / 3, mode="valid")
-    return (np.arange(_BINS) + 0.5) / (2 * _BINS), smooth
-
-
-def yaw_ratio(points_xy: NDArray[np.float64]) -> float:
-    """Return the distance of the nose from the middle of the eyes, in eye distances.
-
-    0 is frontal, about 0.35 is 45 degrees.
-    """
-    across = points_xy[1] - points_xy[0]
-    along = float((points_xy[2] - points_xy[0]) @ across / max(1e-9, float(across @ across)))
-    return abs(along - 0.5)
+    bins = frequency_bins(radius, BINS)
+    return bin_frequencies(BINS), mean_decades(power, bins, BINS, np.ones(radius.shape, np.bool_))
 
 
 def outside_ratio(points_xy: NDArray[np.float64], hw: tuple[int, int]) -> float:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from vidrestore.affine import compose_affines, invert_affine
 from vidrestore.errors import ConfigError
 from vidrestore.faces.detection.detector import Detector
+from vidrestore.safeguard.checks import yaw_ratio
 from vidrestore.training.data.archives import read_image
 from vidrestore.training.data.face_table import FaceRow, load_aligned
 from vidrestore.training.data.preparation.photo_checks import (
@@ -18,7 +19,6 @@ from vidrestore.training.data.preparation.photo_checks import (
     native_px,
     outside_ratio,
     spectral_px,
-    yaw_ratio,
 )
 from vidrestore.types import CROP_SIZE_PX, Affine
 
