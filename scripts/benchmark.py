@@ -43,9 +43,12 @@ from benchmark_scale import FACES, SIZES_HW, crowd, measured
 from vidrestore import RestoreSettings, restore_video
 from vidrestore.devices import resolve_device
 from vidrestore.malloc_tuning import keep_freed_memory
-from vidrestore.media import EncoderSettings, VideoInfo, open_output, open_source
 from vidrestore.media.color.preview import preview_rgb
+from vidrestore.media.input.source import open_source
+from vidrestore.media.input.video_info import VideoInfo
+from vidrestore.media.output.encoder_table import EncoderSettings
 from vidrestore.media.output.encoders import encoder_choice, encoder_options
+from vidrestore.media.output.open_output import open_output
 from vidrestore.types import DisplayGeometry, Frame, Plane, Timestamp
 
 ROOT = Path(__file__).parent.parent

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from vidrestore import restore_video
-from vidrestore.media import open_source
+from vidrestore.media.input.source import open_source
 from vidrestore.types import Frame, Plane, Timestamp
 
 FilmMaker = Callable[[Path, Iterable[Frame], tuple[int, int]], None]

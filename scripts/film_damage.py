@@ -10,8 +10,8 @@ import numpy as np
 
 from vidrestore.errors import ConfigError
 from vidrestore.faces.tracking.shot_detection import THUMBNAIL_SIDE_PX, mark_cuts
-from vidrestore.media import open_source
 from vidrestore.media.color.preview import preview_luma
+from vidrestore.media.input.source import open_source
 from vidrestore.settings import RepairName
 from vidrestore.training.degradations.base import frame_rng, log_uniform, uniform
 from vidrestore.training.degradations.fading import Tone

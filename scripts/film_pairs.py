@@ -14,11 +14,11 @@ import torch
 from vidrestore.errors import ConfigError
 from vidrestore.faces.config import DetectorConfig, TrackerConfig
 from vidrestore.faces.detection.detector import Detector
-from vidrestore.media import Source, open_source
 from vidrestore.media.color.matrices import luma_weights, sample_range
 from vidrestore.media.color.preview import preview_rgb
 from vidrestore.media.color.region_rgb import aligned_box, region_sdr_rgb
 from vidrestore.media.color.sdr_view import sdr_view
+from vidrestore.media.input.source import Source, open_source
 from vidrestore.pipeline.field_plan import plan_fields
 from vidrestore.pipeline.field_stages import FieldMode
 from vidrestore.pipeline.loading.load_models import load_detector

@@ -13,7 +13,7 @@ import numpy as np
 from benchmark import EXAMPLE, ROOT, film
 
 from vidrestore import RestoreSettings, restore_video
-from vidrestore.media import open_source
+from vidrestore.media.input.source import open_source
 
 Result = dict[str, Any]
 _MOST_APART = 0.05

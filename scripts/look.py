@@ -38,8 +38,8 @@ from look_sheet import FacePair, cut, head_box, sheet
 
 from vidrestore.errors import ConfigError, MediaError, VidrestoreError
 from vidrestore.faces.detection.detector import Detector
-from vidrestore.media import open_source
 from vidrestore.media.file_kinds import container_facts
+from vidrestore.media.input.source import open_source
 from vidrestore.media.input.video_info import DEFAULT_IMAGE_RATE
 from vidrestore.review.frame_seek import FrameTime, frames_at
 from vidrestore.review.jpeg import Rgb, frame_rgb

@@ -21,8 +21,8 @@ from pathlib import Path
 
 import imageio_ffmpeg
 
-from vidrestore.media import probe
 from vidrestore.media.fields.detection import FieldDetection, detect_fields
+from vidrestore.media.input.video_info import probe
 
 _FRAMES = 60
 _CLEAN = ("-c:v", "ffv1")

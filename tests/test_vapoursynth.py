@@ -15,7 +15,7 @@ from support.faceclips import FACE_SIZE_HW, face_picture, three_shot_film
 import vidrestore
 import vidrestore.vapoursynth
 from vidrestore import ConfigError, MediaError, RestoreSettings
-from vidrestore.media import open_source
+from vidrestore.media.input.source import open_source
 from vidrestore.types import Frame, Plane
 
 vs: Any = pytest.importorskip("vapoursynth", reason="VapourSynth is not installed")

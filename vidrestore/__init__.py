@@ -11,9 +11,8 @@
 Names are loaded when first used, so that importing the package costs nothing.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING
-
-from vidrestore.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
     from vidrestore.errors import (
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from vidrestore.jobs.run import restore_video
     from vidrestore.jobs.video import OutputFrame, Video, open
     from vidrestore.media.input.video_info import VideoInfo, probe
-    from vidrestore.pipeline import RestoreReport
+    from vidrestore.pipeline.report import RestoreReport
     from vidrestore.progress import Progress, ProgressCallback
     from vidrestore.settings import JobSettings, RestoreSettings
 
@@ -70,20 +69,29 @@ __all__ = [
 
 _ERRORS = [name for name in __all__ if name.endswith("Error")]
 
-__getattr__, __dir__ = lazy_exports(
-    __name__,
-    {
-        "JobSettings": "settings",
-        "OutputFrame": "jobs.video",
-        "Progress": "progress",
-        "ProgressCallback": "progress",
-        "RestoreReport": "pipeline",
-        "RestoreSettings": "settings",
-        "Video": "jobs.video",
-        "VideoInfo": "media.input.video_info",
-        "open": "jobs.video",
-        "probe": "media.input.video_info",
-        "restore_video": "jobs.run",
-        **dict.fromkeys(_ERRORS, "errors"),
-    },
-)
+_MODULES = {
+    "JobSettings": "settings",
+    "OutputFrame": "jobs.video",
+    "Progress": "progress",
+    "ProgressCallback": "progress",
+    "RestoreReport": "pipeline.report",
+    "RestoreSettings": "settings",
+    "Video": "jobs.video",
+    "VideoInfo": "media.input.video_info",
+    "open": "jobs.video",
+    "probe": "media.input.video_info",
+    "restore_video": "jobs.run",
+    **dict.fromkeys(_ERRORS, "errors"),
+}
+
+
+def __getattr__(name: str) -> object:
+    # A refusal, --help and a table of codecs then need neither torch nor FFmpeg (PEP 562).
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -23,7 +23,7 @@ from support.fields import interlaced_clip
 from vidrestore.cli import main
 from vidrestore.cli.exit_codes import ExitCode
 from vidrestore.jobs.store.job_folder import count_finished_segments
-from vidrestore.media import open_source
+from vidrestore.media.input.source import open_source
 from vidrestore.media.y4m import MAGIC, Y4mHeader
 from vidrestore.pipeline import setup
 from vidrestore.restore.restorer import Restorer

@@ -25,8 +25,8 @@ from torch import Tensor, nn
 from vidrestore import RestoreSettings, restore_video
 from vidrestore.devices import prepare_device
 from vidrestore.faces.align import crop_region
-from vidrestore.media import open_source
 from vidrestore.media.color.code_points import HLG, PQ
+from vidrestore.media.input.source import open_source
 from vidrestore.models.common.outputs import RestorerOutput
 from vidrestore.optical_flow import dense_flow
 from vidrestore.paste.settings import PasteConfig

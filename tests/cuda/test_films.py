@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from vidrestore import RestoreSettings, restore_video
-from vidrestore.media import open_source
+from vidrestore.media.input.source import open_source
 
 pytestmark = pytest.mark.cuda
 EXAMPLE = Path(__file__).parents[2] / "examples" / "astronaut.mp4"

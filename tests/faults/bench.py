@@ -12,7 +12,7 @@ import pytest
 from support.clips import Clip, make_clip, number_of, packets_of
 
 from vidrestore.cli import main
-from vidrestore.media import open_source
+from vidrestore.media.input.source import open_source
 from vidrestore.types import Frame
 
 LOSSLESS = ("--codec", "ffv1", "--device", "cpu", "--quiet")

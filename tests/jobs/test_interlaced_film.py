@@ -24,7 +24,8 @@ from support.fields import (
 from vidrestore import JobSettings, RestoreReport, RestoreSettings
 from vidrestore.errors import ConfigError, MediaError
 from vidrestore.jobs.run import restore_video
-from vidrestore.media import open_source, probe
+from vidrestore.media.input.source import open_source
+from vidrestore.media.input.video_info import probe
 from vidrestore.record import RecordReader
 from vidrestore.settings import Deinterlace
 from vidrestore.types import Frame

@@ -18,8 +18,8 @@ from vidrestore import JobSettings, RestoreReport, RestoreSettings, restore_vide
 from vidrestore.errors import ConfigError, MediaError
 from vidrestore.jobs.store.job_folder import count_finished_segments, job_folder_path
 from vidrestore.jobs.store.journal import Job, JobState, JournalEntry, SegmentFile
-from vidrestore.media import open_source
 from vidrestore.media.input.reader import VideoSource
+from vidrestore.media.input.source import open_source
 from vidrestore.pipeline import setup as prepared
 from vidrestore.progress import Progress
 from vidrestore.types import Frame, Timestamp

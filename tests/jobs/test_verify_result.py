@@ -11,7 +11,7 @@ from support.fake_restorer import load_fake_restorer
 from vidrestore import Progress, RestoreSettings, VerificationError, restore_video
 from vidrestore.cli import main
 from vidrestore.jobs.verify_result import verify_result
-from vidrestore.media import probe
+from vidrestore.media.input.video_info import probe
 from vidrestore.pipeline import setup as prepared
 from vidrestore.record import RecordReader
 

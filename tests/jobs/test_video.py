@@ -17,7 +17,7 @@ from support.fake_restorer import load_fake_restorer
 
 import vidrestore
 from vidrestore import ConfigError, MediaError, RestoreSettings
-from vidrestore.media import open_source
+from vidrestore.media.input.source import open_source
 from vidrestore.pipeline import setup as prepared
 
 SETTINGS = RestoreSettings(codec="ffv1", device="cpu", precision="fp32")

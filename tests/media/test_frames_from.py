@@ -10,7 +10,7 @@ import pytest
 from support.clips import Clip, make_clip
 
 from vidrestore.errors import MediaError
-from vidrestore.media import open_source
+from vidrestore.media.input.source import open_source
 from vidrestore.types import Frame, Timestamp
 
 UNEVEN = tuple(int(sum((400, 512, 700)[index % 3] for index in range(n))) for n in range(70))

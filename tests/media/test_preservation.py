@@ -11,9 +11,11 @@ from support.frames import random_frame
 from support.video_copies import copy_video, frames_of, write_output
 
 from vidrestore.errors import ConfigError, MediaError, UnsupportedStreamError
-from vidrestore.media import EncoderSettings, open_source, probe
 from vidrestore.media.color.pixel_formats import PLANAR
 from vidrestore.media.input.ffv1_checksums import SliceChecker
+from vidrestore.media.input.source import open_source
+from vidrestore.media.input.video_info import probe
+from vidrestore.media.output.encoder_table import EncoderSettings
 from vidrestore.media.output.encoders import encoder_choice, encoder_options
 
 DEEP = {"codec": "ffv1", "options": {}}

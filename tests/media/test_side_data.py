@@ -7,7 +7,7 @@ from support.clips import make_clip, run_ffmpeg
 from support.verify_cases import changed_names
 from support.video_copies import copy_video
 
-from vidrestore.media import probe
+from vidrestore.media.input.video_info import probe
 from vidrestore.verify import verify
 
 CAPTION = b"\x00\x00\x01\xb2GA94\x03" + bytes([0x41, 0xFF, 0xFC, 0x94, 0x20, 0xFF])

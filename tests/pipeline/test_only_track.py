@@ -9,7 +9,7 @@ from support.clips import Clip, make_clip
 from support.faceclips import face_picture
 
 from vidrestore import RestoreSettings, restore_video
-from vidrestore.media import open_source
+from vidrestore.media.input.source import open_source
 from vidrestore.record import RecordReader
 from vidrestore.settings import TrackStrength
 

@@ -19,7 +19,8 @@ from support.faceclips import FACE_SIZE_HW, face_picture, sideways_face_picture
 
 from vidrestore import RestoreReport, RestoreSettings, restore_video
 from vidrestore.errors import ConfigError, MediaError
-from vidrestore.media import open_source, probe
+from vidrestore.media.input.source import open_source
+from vidrestore.media.input.video_info import probe
 from vidrestore.progress import Progress
 from vidrestore.types import Frame
 

@@ -12,7 +12,7 @@ from support.faceclips import FACE_SIZE_HW, face_picture
 
 from vidrestore import RestoreSettings, restore_video
 from vidrestore.faces.detection.mtcnn_detector import MtcnnDetector, packaged_mtcnn
-from vidrestore.media import open_source
+from vidrestore.media.input.source import open_source
 from vidrestore.pipeline import setup as prepared
 from vidrestore.types import Detection, Frame
 

@@ -10,8 +10,9 @@ import numpy as np
 from support.records import make_face, make_header, write_record
 from support.video_copies import write_output
 
-from vidrestore.media import EncoderSettings, Source, open_source
+from vidrestore.media.input.source import Source, open_source
 from vidrestore.media.input.video_info import VideoInfo
+from vidrestore.media.output.encoder_table import EncoderSettings
 from vidrestore.record import FrameRecord, OutputFile, RecordHeader, SourceFile
 from vidrestore.settings import CodecName
 from vidrestore.types import Box, Frame, Timestamp

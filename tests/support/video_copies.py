@@ -5,7 +5,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from vidrestore.media import EncoderSettings, VideoInfo, open_output, open_source
+from vidrestore.media.input.source import open_source
+from vidrestore.media.input.video_info import VideoInfo
+from vidrestore.media.output.encoder_table import EncoderSettings
+from vidrestore.media.output.open_output import open_output
 from vidrestore.settings import CodecName
 from vidrestore.types import Frame
 

@@ -9,7 +9,7 @@ from vidrestore.errors import MediaError
 from vidrestore.jobs.store.job_folder import consecutive
 from vidrestore.jobs.store.journal import Job, JournalEntry, read_journal
 from vidrestore.jobs.store.segment_files import COMPARISON, RECORD, VIDEO, SegmentContent
-from vidrestore.media import EncoderSettings
+from vidrestore.media.output.encoder_table import EncoderSettings
 from vidrestore.media.output.open_output import open_output
 from vidrestore.media.output.outputs import Output
 from vidrestore.pipeline.loading.model_facts import ModelFacts

@@ -14,7 +14,8 @@ from vidrestore.jobs.engine import Engine
 from vidrestore.jobs.open_video import EmptyRangeError
 from vidrestore.jobs.plan import SegmentRule
 from vidrestore.jobs.run import restore_with_engine
-from vidrestore.media import VideoInfo, open_source
+from vidrestore.media.input.source import open_source
+from vidrestore.media.input.video_info import VideoInfo
 from vidrestore.progress import DownloadCallback, not_shown
 from vidrestore.settings import JobSettings, RestoreSettings, config_from
 from vidrestore.storage.atomic_output import check_target

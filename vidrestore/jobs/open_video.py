@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from vidrestore.errors import MediaError
 from vidrestore.jobs.store.frame_analysis import FrameMismatchError
-from vidrestore.media import Source, VideoInfo, open_source
 from vidrestore.media.input.folder import missing_frame_numbers
 from vidrestore.media.input.format_changes import check_constant_format
 from vidrestore.media.input.raw_streams import check_rate_is_needed
+from vidrestore.media.input.source import Source, open_source
+from vidrestore.media.input.video_info import VideoInfo
 from vidrestore.media.streams.programs import program_notes
 from vidrestore.pipeline.field_plan import plan_fields
 from vidrestore.pipeline.repair_checks import check_repair

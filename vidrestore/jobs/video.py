@@ -12,8 +12,8 @@ import numpy as np
 
 from vidrestore.errors import ConfigError
 from vidrestore.jobs.open_video import finished_frames, no_frame_error, open_setup
-from vidrestore.media import VideoInfo, probe
 from vidrestore.media.color.region_rgb import region_to_rgb
+from vidrestore.media.input.video_info import VideoInfo, probe
 from vidrestore.progress import DownloadCallback, not_shown
 from vidrestore.settings import RestoreSettings, settings_of
 from vidrestore.types import DisplayGeometry, FinishedFace, Frame, Plane

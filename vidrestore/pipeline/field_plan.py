@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from vidrestore.errors import ConfigError, MediaError
-from vidrestore.media import Source
 from vidrestore.media.fields.deinterlace import DeinterlacedSource
 from vidrestore.media.fields.detection import (
     FRAMES_PER_STRETCH,
@@ -16,6 +15,7 @@ from vidrestore.media.fields.field_rule import decide_field_rule
 from vidrestore.media.fields.pulldown import InverseTelecineSource
 from vidrestore.media.fields.split_weave import FieldRule
 from vidrestore.media.input.pipe_source import PipeSource
+from vidrestore.media.input.source import Source
 from vidrestore.media.input.video_info import FieldOrder, VideoInfo
 from vidrestore.pipeline.field_stages import FieldMode
 from vidrestore.settings import Deinterlace

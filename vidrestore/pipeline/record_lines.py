@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any, cast
 
 from vidrestore import __version__
-from vidrestore.media import EncoderSettings, VideoInfo
 from vidrestore.media.file_kinds import (
     LOSSLESS_IMAGES,
     ffmpeg_codec,
     image_format,
     kind_of_output,
 )
+from vidrestore.media.input.video_info import VideoInfo
+from vidrestore.media.output.encoder_table import EncoderSettings
 from vidrestore.media.output.encoders import encoder_choice
 from vidrestore.media.output.y4m_writer import y4m_format
 from vidrestore.models.registry import RESTORERS

@@ -1,7 +1,7 @@
 """Sources that ``--repair`` refuses."""
 
 from vidrestore.errors import ConfigError, MediaError
-from vidrestore.media import VideoInfo
+from vidrestore.media.input.video_info import VideoInfo
 from vidrestore.settings import RestoreSettings
 
 

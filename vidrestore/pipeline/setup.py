@@ -7,7 +7,8 @@ import torch
 
 from vidrestore.devices import BATCH_SIZE, prepare_device, resolve_device, resolve_precision
 from vidrestore.faces.config import DetectorConfig
-from vidrestore.media import Source, VideoInfo
+from vidrestore.media.input.source import Source
+from vidrestore.media.input.video_info import VideoInfo
 from vidrestore.pipeline.background.upscale_frames import (
     Background,
     reject_interlaced,

@@ -6,8 +6,8 @@ from fractions import Fraction
 from pathlib import Path
 
 from vidrestore.errors import MediaError
-from vidrestore.media import Source, open_source
 from vidrestore.media.file_kinds import container_facts
+from vidrestore.media.input.source import Source, open_source
 from vidrestore.types import Frame
 
 _MAX_DECODED_GAP_SECONDS = Fraction(10)

@@ -10,8 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from vidrestore.errors import RecordError
-from vidrestore.media import probe
-from vidrestore.media.input.video_info import DEFAULT_IMAGE_RATE
+from vidrestore.media.input.video_info import DEFAULT_IMAGE_RATE, probe
 from vidrestore.record import RecordHeader, RecordReader
 from vidrestore.review.page_data import page_data
 from vidrestore.review.thumbnails import make_thumbnails

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from vidrestore.errors import ConfigError, MediaError
-from vidrestore.media import VideoInfo
 from vidrestore.media.color.pixel_formats import PLANAR
+from vidrestore.media.input.video_info import VideoInfo
 from vidrestore.types import ColorTags, DisplayGeometry, Frame, PixelFormat, Timestamp
 from vidrestore.types.time_range import TimeRange
 

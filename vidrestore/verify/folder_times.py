@@ -3,7 +3,7 @@
 from fractions import Fraction
 from pathlib import Path
 
-from vidrestore.media import VideoInfo
+from vidrestore.media.input.video_info import VideoInfo
 from vidrestore.media.streams.frame_times import (
     ROUNDING_SECONDS,
     TIMES_FILE,

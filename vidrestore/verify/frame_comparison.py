@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeAlias
 
-from vidrestore.media import Source, VideoInfo
 from vidrestore.media.file_kinds import container_facts
+from vidrestore.media.input.source import Source
+from vidrestore.media.input.video_info import VideoInfo
 from vidrestore.prefetch import prefetched
 from vidrestore.text import count_text, printable_text
 from vidrestore.verify.checks import (

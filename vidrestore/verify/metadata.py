@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from vidrestore.media import VideoInfo
 from vidrestore.media.file_kinds import container_facts
 from vidrestore.media.input.inventory import ChapterContents, FileInventory, StreamContents
+from vidrestore.media.input.video_info import VideoInfo
 from vidrestore.media.side_data import UNSTORED_SIDE_DATA
 from vidrestore.text import count_text, printable_text
 from vidrestore.types.time_range import TimeRange

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from vidrestore.media import VideoInfo
 from vidrestore.media.input.inventory import (
     FileInventory,
     PacketContents,
@@ -11,6 +10,7 @@ from vidrestore.media.input.inventory import (
     read_audio_inventory,
     read_packets,
 )
+from vidrestore.media.input.video_info import VideoInfo
 from vidrestore.media.output.containers import container_of
 from vidrestore.media.streams.audio_file import AUDIO_CONTAINER, AUDIO_FILE, plan_audio
 from vidrestore.text import count_text

@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from vidrestore.media import Source, VideoInfo, open_source
 from vidrestore.media.file_kinds import LOSSLESS_CODECS, ffmpeg_codec
 from vidrestore.media.input.inventory import read_inventory
+from vidrestore.media.input.source import Source, open_source
+from vidrestore.media.input.video_info import VideoInfo
 from vidrestore.record import RecordHeader
 from vidrestore.storage.checksums import file_sha256
 from vidrestore.text import count_text

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
-from vidrestore.media import VideoInfo
 from vidrestore.media.color.color_tags import chroma_column, unstored_color_tags
 from vidrestore.media.input.inventory import stores_rotation
+from vidrestore.media.input.video_info import VideoInfo
 from vidrestore.media.output.encoders import is_needed_by_codec
 from vidrestore.types import DisplayGeometry
 from vidrestore.verify.checks import Check, changed, kept, not_promised

@@ -12,7 +12,7 @@ from vidrestore import JobSettings, RestoreSettings
 from vidrestore.devices import resolve_precision
 from vidrestore.jobs.estimate import dry_run
 from vidrestore.jobs.store.fingerprint import Machine, job_fingerprint, this_machine
-from vidrestore.media import VideoInfo, probe
+from vidrestore.media.input.video_info import VideoInfo, probe
 from vidrestore.settings import parse_track_strengths
 from vidrestore.weights import bundled
 

@@ -8,8 +8,8 @@ from support.verify_cases import changed_names
 from support.video_copies import copy_video
 
 from vidrestore.errors import MediaError
-from vidrestore.media import VideoInfo, probe
 from vidrestore.media.color.color_tags import chroma_column
+from vidrestore.media.input.video_info import VideoInfo, probe
 from vidrestore.media.output.containers import CONTAINERS
 from vidrestore.media.output.encoder_table import ENCODERS
 from vidrestore.verify import verify

@@ -11,7 +11,6 @@ from support.clips import Clip, make_clip, run_ffmpeg
 from support.frames import random_frame
 from support.video_copies import copy_video, write_output
 
-from vidrestore.media import EncoderSettings, probe
 from vidrestore.media.color.hdr_metadata import (
     HdrMetadata,
     LightLevel,
@@ -20,6 +19,8 @@ from vidrestore.media.color.hdr_metadata import (
     describe_losses,
 )
 from vidrestore.media.color.pixel_formats import PLANAR, plane_views
+from vidrestore.media.input.video_info import probe
+from vidrestore.media.output.encoder_table import EncoderSettings
 from vidrestore.types import ColorTags
 
 P3_AT_1000 = MasteringDisplay(

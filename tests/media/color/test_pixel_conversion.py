@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from support.frames import random_frame
 
-from vidrestore.media import EncoderSettings
 from vidrestore.media.color.pixel_conversion import ConversionLoss, convert_frame, loss_between
 from vidrestore.media.color.pixel_formats import PLANAR
+from vidrestore.media.output.encoder_table import EncoderSettings
 from vidrestore.media.output.encoders import encoder_choice
 from vidrestore.types import ColorTags
 

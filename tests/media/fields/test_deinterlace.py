@@ -12,12 +12,12 @@ from support.fields import best_matching_instant, combing, interlaced_clip, movi
 from support.frames import random_frame
 
 from vidrestore.errors import MediaError
-from vidrestore.media import Source, VideoInfo, open_source
 from vidrestore.media.color.pixel_formats import PLANAR
 from vidrestore.media.fields import deinterlace as deinterlace_module
 from vidrestore.media.fields.deinterlace import DeinterlacedSource
 from vidrestore.media.fields.split_weave import FieldRule
-from vidrestore.media.input.video_info import FieldOrder
+from vidrestore.media.input.source import Source, open_source
+from vidrestore.media.input.video_info import FieldOrder, VideoInfo
 from vidrestore.types import DisplayGeometry, Frame, PixelFormat, Timestamp
 from vidrestore.types.time_range import TimeRange
 

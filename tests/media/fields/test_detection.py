@@ -13,8 +13,9 @@ from support.fields import (
     telecined_clip,
 )
 
-from vidrestore.media import open_source, probe
 from vidrestore.media.fields.detection import FieldDetection, detect_fields
+from vidrestore.media.input.source import open_source
+from vidrestore.media.input.video_info import probe
 
 COUNT = 25
 

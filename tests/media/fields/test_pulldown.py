@@ -17,9 +17,9 @@ from support.fields import (
 )
 
 from vidrestore.errors import MediaError
-from vidrestore.media import open_source
 from vidrestore.media.fields.pulldown import InverseTelecineSource
 from vidrestore.media.fields.split_weave import FieldRule
+from vidrestore.media.input.source import open_source
 from vidrestore.types import Frame
 
 SIZE_HW = (48, 96)

@@ -8,11 +8,12 @@ from support.dpx import DpxKind, line_bytes, make_dpx
 from support.video_copies import copy_video, frames_of
 
 from vidrestore.errors import MediaError
-from vidrestore.media import open_source, probe
 from vidrestore.media.color.code_points import PRINTING_DENSITY
 from vidrestore.media.color.pixel_formats import frame_planes, source_layout
 from vidrestore.media.images.dpx import read_dpx, replace_dpx_samples, resize_dpx
 from vidrestore.media.images.still_image import ImageFileError
+from vidrestore.media.input.source import open_source
+from vidrestore.media.input.video_info import probe
 
 KINDS = [
     DpxKind(descriptor=descriptor, bits=bits, packing=packing, big_endian=big_endian)

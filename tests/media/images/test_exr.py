@@ -9,11 +9,11 @@ from support.exr import NONE, RLE, ZIP, ZIPS, make_exr
 from support.video_copies import copy_video, frames_of
 
 from vidrestore.errors import MediaError, UnsupportedStreamError
-from vidrestore.media import probe
 from vidrestore.media.color.code_points import HALF_FLOAT
 from vidrestore.media.color.half_float import half_codes, half_floats
 from vidrestore.media.images.exr import read_exr, replace_exr_samples
 from vidrestore.media.images.still_image import ImageFileError
+from vidrestore.media.input.video_info import probe
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 HW = (40, 37)

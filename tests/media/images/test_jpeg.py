@@ -6,10 +6,10 @@ from PIL import Image
 from support.icc import LIGHTNESS, make_cmyk_profile, srgb_of_lightness
 from support.video_copies import copy_video
 
-from vidrestore.media import probe
 from vidrestore.media.color.pixel_formats import PLANAR
 from vidrestore.media.images.image_file import read_image, replace_samples
 from vidrestore.media.images.still_image import ImageFileError
+from vidrestore.media.input.video_info import probe
 from vidrestore.types import Orientation
 
 INKS = {"cyan": 0, "magenta": 1, "yellow": 2, "black": 3}

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from vidrestore.errors import MediaError
-from vidrestore.media import probe
+from vidrestore.media.input.video_info import probe
 
 
 def webp(path: Path, *, is_animated: bool) -> Path:

@@ -11,7 +11,8 @@ from support.clips import Clip, Sound, make_clip, number_of, run_ffmpeg
 from support.verify_cases import changed_names
 from support.video_copies import copy_video, frames_of
 
-from vidrestore.media import EncoderSettings, open_source
+from vidrestore.media.input.source import open_source
+from vidrestore.media.output.encoder_table import EncoderSettings
 from vidrestore.media.output.open_output import open_output
 from vidrestore.types import Frame
 from vidrestore.verify import verify

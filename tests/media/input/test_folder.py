@@ -8,7 +8,8 @@ import pytest
 from support.video_copies import copy_video, frames_of
 
 from vidrestore.errors import ConfigError, MediaError
-from vidrestore.media import open_source, probe
+from vidrestore.media.input.source import open_source
+from vidrestore.media.input.video_info import probe
 
 KINDS = [
     (".png", np.uint8, 1), (".png", np.uint8, 3), (".png", np.uint8, 4), (".png", np.uint16, 1),

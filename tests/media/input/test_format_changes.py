@@ -6,9 +6,9 @@ import pytest
 from support.clips import Clip, make_clip
 
 from vidrestore.errors import MediaError
-from vidrestore.media import probe
 from vidrestore.media.input.clock import exact_seconds
 from vidrestore.media.input.format_changes import check_constant_format
+from vidrestore.media.input.video_info import probe
 from vidrestore.types.time_range import TimeRange
 
 WHOLE = TimeRange()

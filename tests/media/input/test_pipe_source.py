@@ -12,9 +12,9 @@ import pytest
 from numpy.typing import NDArray
 
 from vidrestore.errors import ConfigError, MediaError
-from vidrestore.media import open_source
 from vidrestore.media.input.pipe_source import PipeSource
 from vidrestore.media.input.raw_streams import check_rate_is_needed
+from vidrestore.media.input.source import open_source
 from vidrestore.prefetch import prefetched
 from vidrestore.storage import standard_streams
 from vidrestore.types import Frame

@@ -8,8 +8,9 @@ from support.clips import run_ffmpeg
 from support.video_copies import copy_video, frames_of
 
 from vidrestore.errors import ConfigError, MediaError
-from vidrestore.media import open_source, probe
 from vidrestore.media.input.raw_streams import check_rate_is_needed
+from vidrestore.media.input.source import open_source
+from vidrestore.media.input.video_info import probe
 from vidrestore.verify import verify
 
 RATE = Fraction(30_000, 1001)

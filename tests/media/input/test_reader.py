@@ -9,7 +9,7 @@ import pytest
 from support.clips import Clip, damage_packet, make_clip, number_of, run_ffmpeg
 
 from vidrestore.errors import ConfigError, MediaError
-from vidrestore.media import open_source
+from vidrestore.media.input.source import open_source
 
 VARIABLE_TICKS = (0, 512, 1024, 3000, 3100, 9000, 9512, 20000, 20512, 21024)
 

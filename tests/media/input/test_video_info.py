@@ -7,7 +7,8 @@ from PIL import Image
 from support.clips import Clip, Sound, make_clip, make_rich_clip, run_ffmpeg
 
 from vidrestore.errors import MediaError
-from vidrestore.media import open_source, probe
+from vidrestore.media.input.source import open_source
+from vidrestore.media.input.video_info import probe
 
 
 def test_probing_lists_the_streams_and_tags_of_a_film(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 import pytest
 
 from vidrestore.errors import ConfigError, MediaError
-from vidrestore.media import ENCODERS, EncoderSettings
 from vidrestore.media.color.pixel_formats import PLANAR
+from vidrestore.media.output.encoder_table import ENCODERS, EncoderSettings
 from vidrestore.media.output.encoders import encoder_choice
 
 

@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 from support.clips import Clip, make_clip
 
-from vidrestore.media import EncoderSettings, open_source
+from vidrestore.media.input.source import open_source
+from vidrestore.media.output.encoder_table import EncoderSettings
 from vidrestore.media.output.open_output import open_output
 
 RUNS = 5

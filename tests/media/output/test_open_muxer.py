@@ -8,7 +8,7 @@ from support.clips import make_rich_clip, run_ffmpeg
 from support.video_copies import copy_video
 
 from vidrestore.errors import UnsupportedStreamError
-from vidrestore.media import open_source
+from vidrestore.media.input.source import open_source
 from vidrestore.media.output.containers import CONTAINERS
 from vidrestore.media.output.encoder_table import EncoderSettings
 from vidrestore.media.output.open_muxer import open_muxer

@@ -12,8 +12,9 @@ from support.clips import Clip, Sound, make_clip, make_rich_clip
 from support.video_copies import copy_video, frames_of, write_output
 
 from vidrestore.errors import MediaError, UnsupportedStreamError
-from vidrestore.media import open_output, probe
 from vidrestore.media.ffmpeg_errors import media_errors
+from vidrestore.media.input.video_info import probe
+from vidrestore.media.output.open_output import open_output
 from vidrestore.types import Frame
 
 

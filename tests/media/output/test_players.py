@@ -7,7 +7,7 @@ import pytest
 from support.clips import Clip, Sound, make_clip, run_ffmpeg
 from support.video_copies import copy_video
 
-from vidrestore.media import probe
+from vidrestore.media.input.video_info import probe
 from vidrestore.settings import CodecName
 
 

@@ -9,8 +9,9 @@ import pytest
 from support.clips import Clip, Sound, make_clip, number_of, packets_of
 
 from vidrestore.errors import MediaError
-from vidrestore.media import EncoderSettings, open_source
 from vidrestore.media.input.clock import decode_timestamps
+from vidrestore.media.input.source import open_source
+from vidrestore.media.output.encoder_table import EncoderSettings
 from vidrestore.media.output.open_output import open_output
 from vidrestore.media.output.segments import SegmentIndex, index_path_of
 

@@ -9,9 +9,11 @@ from support.clips import Clip, Sound, make_clip, number_of, packets_of, run_ffm
 from support.frames import random_frame
 from support.video_copies import copy_video, frames_of, write_output
 
-from vidrestore.media import EncoderSettings, open_source, probe
 from vidrestore.media.color.pixel_formats import PLANAR
 from vidrestore.media.color.region_rgb import region_to_rgb
+from vidrestore.media.input.source import open_source
+from vidrestore.media.input.video_info import probe
+from vidrestore.media.output.encoder_table import EncoderSettings
 from vidrestore.settings import CodecName
 from vidrestore.types import DisplayGeometry
 

@@ -12,8 +12,10 @@ from support.clips import Clip, make_clip
 from support.fields import interlaced_clip
 
 from vidrestore.errors import PipeClosedError
-from vidrestore.media import VideoInfo, open_output, open_source, probe
 from vidrestore.media.color.pixel_formats import PLANAR
+from vidrestore.media.input.source import open_source
+from vidrestore.media.input.video_info import VideoInfo, probe
+from vidrestore.media.output.open_output import open_output
 from vidrestore.media.output.y4m_writer import y4m_format
 from vidrestore.media.y4m import COLOR_SPACES, Y4mHeader
 from vidrestore.storage import standard_streams

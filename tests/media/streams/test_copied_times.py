@@ -11,7 +11,7 @@ from support.verify_cases import changed_names
 from support.video_copies import copy_video
 
 from vidrestore.errors import UnsupportedStreamError
-from vidrestore.media import probe
+from vidrestore.media.input.video_info import probe
 from vidrestore.settings import CodecName
 from vidrestore.verify import verify
 

@@ -11,8 +11,10 @@ from support.transport import CUES, DVB_SUBTITLES, TELETEXT, add_streams
 from support.video_copies import write_output
 
 from vidrestore.errors import ConfigError, MediaError, UnsupportedStreamError
-from vidrestore.media import EncoderSettings, VideoInfo, open_source, probe
+from vidrestore.media.input.source import open_source
+from vidrestore.media.input.video_info import VideoInfo, probe
 from vidrestore.media.output.containers import container_of
+from vidrestore.media.output.encoder_table import EncoderSettings
 from vidrestore.media.streams.programs import program_notes, program_options
 from vidrestore.verify.verification import verify
 

@@ -19,7 +19,7 @@ from support.verify_cases import changed_names, find_check
 from support.video_copies import copy_video, frames_of
 
 from vidrestore.errors import UnsupportedStreamError
-from vidrestore.media import probe
+from vidrestore.media.input.video_info import probe
 from vidrestore.verify import verify
 
 MOMENT = Fraction(3, 5)

@@ -16,7 +16,7 @@ from support.clips import (
 from support.video_copies import copy_video, frames_of
 
 from vidrestore.errors import UnsupportedStreamError
-from vidrestore.media import probe
+from vidrestore.media.input.video_info import probe
 
 MOMENT = Fraction(3, 5)
 SAMPLE = Fraction(1, 48_000)

@@ -9,7 +9,7 @@ from support.verify_cases import changed_names
 from support.video_copies import copy_video
 
 from vidrestore.errors import UnsupportedStreamError
-from vidrestore.media import probe
+from vidrestore.media.input.video_info import probe
 from vidrestore.verify import verify
 
 DATE = "2020-01-02T03:04:05.000000Z"

@@ -8,7 +8,7 @@ from support.dpx import DpxKind, make_dpx
 from support.video_copies import copy_video
 
 from vidrestore.errors import MediaError, UnsupportedStreamError
-from vidrestore.media import probe
+from vidrestore.media.input.video_info import probe
 from vidrestore.media.streams.timecode import Timecode, parse_timecode
 
 NTSC = Fraction(30000, 1001)

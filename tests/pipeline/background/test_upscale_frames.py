@@ -25,8 +25,9 @@ from support.zoo import compact_file, compact_state
 
 from vidrestore import RestoreReport, RestoreSettings, restore_video
 from vidrestore.errors import DeviceError, MediaError, WeightsError
-from vidrestore.media import open_source, probe
 from vidrestore.media.color.plane_upscale import upscale_planes
+from vidrestore.media.input.source import open_source
+from vidrestore.media.input.video_info import probe
 from vidrestore.models.lite import build_lite
 from vidrestore.pipeline.background.tiled_upscaler import Upscaler
 from vidrestore.pipeline.background.tiles import CONTEXT_PX, split_into_tiles

@@ -15,7 +15,7 @@ from support.faces import ScriptedDetector, example_images, face_at, frame_of
 from support.fake_restorer import ContrastRestorer, load_fake_restorer
 
 from vidrestore import JobSettings, RestoreReport, RestoreSettings, restore_video
-from vidrestore.media import open_source
+from vidrestore.media.input.source import open_source
 from vidrestore.models.registry import RestorerSpec
 from vidrestore.pipeline import setup as prepared
 from vidrestore.pipeline.on_device.images.planes import DevicePlanes

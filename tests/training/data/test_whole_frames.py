@@ -6,8 +6,8 @@ import pytest
 from support.clips import Clip, make_clip
 from support.fields import combing, interlaced_clip, moving_picture, telecined_clip
 
-from vidrestore.media import open_source
 from vidrestore.media.fields.deinterlace import DeinterlacedSource
+from vidrestore.media.input.source import open_source
 from vidrestore.training.data.whole_frames import open_whole_frames
 
 SIZE_HW = (96, 128)

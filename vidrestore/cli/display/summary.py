@@ -9,7 +9,7 @@ from vidrestore.text import clock_text, count_text
 
 if TYPE_CHECKING:
     from vidrestore.jobs.estimate import Estimate
-    from vidrestore.pipeline import RestoreReport
+    from vidrestore.pipeline.report import RestoreReport
 
 
 def summary_lines(report: "RestoreReport", output: Path, wall_seconds: float) -> Iterator[str]:

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vidrestore.devices import BATCH_SIZE, describe_device, resolve_device, resolve_precision
-from vidrestore.media import VideoInfo
-from vidrestore.media.input.video_info import DEFAULT_IMAGE_RATE
+from vidrestore.media.input.video_info import DEFAULT_IMAGE_RATE, VideoInfo
 from vidrestore.pipeline.report import versions
 from vidrestore.settings import CODECS, JobSettings, RestoreSettings, settings_of
 from vidrestore.storage.checksums import file_sha256

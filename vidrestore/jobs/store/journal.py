@@ -19,7 +19,7 @@ import numpy as np
 
 from vidrestore.errors import MediaError
 from vidrestore.jobs.store.frame_analysis import FrameAnalysis
-from vidrestore.media import Source
+from vidrestore.media.input.source import Source
 from vidrestore.storage.checksums import file_sha256
 from vidrestore.storage.file_errors import file_errors
 from vidrestore.storage.sync import flush_and_sync

@@ -15,7 +15,6 @@ import torch
 from vidrestore.affine import compose_affines, invert_affine, scaling
 from vidrestore.errors import MediaError
 from vidrestore.faces.align import align_face
-from vidrestore.media import VideoInfo
 from vidrestore.media.color.matrices import assumed_matrix, with_stated_matrix
 from vidrestore.media.color.plane_upscale import (
     upscale_planes,
@@ -23,6 +22,7 @@ from vidrestore.media.color.plane_upscale import (
     upscaled_hw,
 )
 from vidrestore.media.color.region_rgb import add_rgb_change, region_sdr_rgb
+from vidrestore.media.input.video_info import VideoInfo
 from vidrestore.pipeline.background.tiled_upscaler import Upscaler
 from vidrestore.pipeline.background.tiles import Tile, split_into_tiles
 from vidrestore.text import count_text

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from vidrestore.media import Source, VideoInfo
 from vidrestore.media.color.matrices import with_stated_matrix
 from vidrestore.media.color.plane_upscale import upscaled_geometry
-from vidrestore.media.input.source import SourceWrapper
+from vidrestore.media.input.source import Source, SourceWrapper
+from vidrestore.media.input.video_info import VideoInfo
 from vidrestore.types import Frame, Timestamp
 
 

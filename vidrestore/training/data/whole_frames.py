@@ -4,12 +4,12 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from vidrestore.media import Source, open_source
 from vidrestore.media.fields.deinterlace import DeinterlacedSource
 from vidrestore.media.fields.detection import detect_fields
 from vidrestore.media.fields.field_rule import decide_field_rule
 from vidrestore.media.fields.pulldown import InverseTelecineSource
 from vidrestore.media.fields.split_weave import FieldRule
+from vidrestore.media.input.source import Source, open_source
 from vidrestore.media.input.video_info import FieldOrder
 
 _ORDERS: Sequence[FieldOrder] = ("top first", "bottom first")

@@ -14,8 +14,8 @@ import numpy as np
 
 import vidrestore
 from vidrestore.errors import MediaError
-from vidrestore.media import probe
 from vidrestore.media.color.preview import preview_rgb
+from vidrestore.media.input.video_info import probe
 from vidrestore.settings import RestoreSettings
 from vidrestore.types import DisplayGeometry, Frame
 
