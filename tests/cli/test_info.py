@@ -11,13 +11,13 @@ import torch
 from safetensors.torch import save_file
 
 from vidrestore.cli import main
-from vidrestore.cli.display import model_rows as model_info
 from vidrestore.errors import MediaError
 from vidrestore.media.color.hdr_metadata import HdrMetadata, LightLevel, MasteringDisplay
 from vidrestore.media.fields import detection as interlace
 from vidrestore.media.fields.detection import FieldDetection
 from vidrestore.media.input import video_info as media_info
 from vidrestore.media.input.video_info import Chapter, StreamInfo, VideoInfo
+from vidrestore.pipeline.loading import model_info
 from vidrestore.types import ColorTags, DisplayGeometry, PixelFormat
 from vidrestore.weights.manifest import WEIGHTS
 from vidrestore.weights.metadata import interpolation_metadata

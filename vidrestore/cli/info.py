@@ -82,7 +82,8 @@ def _is_model_name(path: Path) -> bool:
 
 def _print_model(command: InfoCommand) -> bool:
     # Imported here: the table of models needs torch, which films do not.
-    from vidrestore.cli.display.model_rows import model_info, model_json, model_rows
+    from vidrestore.cli.display.model_rows import model_json, model_rows
+    from vidrestore.pipeline.loading.model_info import model_info
 
     model = model_info(str(command.source))
     if model is None:

@@ -16,27 +16,17 @@ from vidrestore.web.form import Form
 
 def model_list() -> list[dict[str, Any]]:
     """Return every restorer: its name, license, default detail, and whether it is downloaded."""
-    from vidrestore.models.registry import RESTORERS
-    from vidrestore.pipeline.loading.spandrel_models import SPANDREL_MODELS
-    from vidrestore.weights import cache
-    from vidrestore.weights.bundled import bundled_file
-    from vidrestore.weights.manifest import weights_entry
-    from vidrestore.weights.metadata import DEFAULT_DETAIL, default_position, read_metadata
+    from vidrestore.pipeline.loading.model_info import all_models
 
-    models: list[dict[str, Any]] = []
-    for name, spec in RESTORERS.items():
-        detail = None
-        if spec.packaged_file is not None:
-            with bundled_file(spec.packaged_file) as path:
-                if default_position(read_metadata(path), path) is not None:
-                    detail = DEFAULT_DETAIL
-        is_here = all(cache.find(name) is not None for name in spec.download_names.values())
-        models.append({"name": name, "license": spec.license, "detail": detail, "is_here": is_here})
-    for name in SPANDREL_MODELS:
-        is_here = cache.find(name) is not None
-        license_name = weights_entry(name).license
-        models.append({"name": name, "license": license_name, "detail": None, "is_here": is_here})
-    return models
+    return [
+        {
+            "name": info.name,
+            "license": info.license,
+            "detail": info.default_detail,
+            "is_here": None not in info.weights.values(),
+        }
+        for info in all_models()
+    ]
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
