@@ -19,7 +19,6 @@ Untrained, its output is the fine part of the generator's mean face on tones nea
 from collections.abc import Sequence
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -28,6 +27,7 @@ from vidrestore.models.common.input_checks import check_input_size
 from vidrestore.models.common.outputs import RestorerOutput
 from vidrestore.models.generative_prior import GenerativePrior
 from vidrestore.models.gfpgan.sft import sft_hook
+from vidrestore.models.lite import ResidualBlock
 from vidrestore.models.mobile_stylegan.generator import MobileStyleGAN
 from vidrestore.models.stylegan2.layers import SLOPE, channels_by_size
 from vidrestore.models.stylegan2.synthesis import Noise
@@ -39,21 +39,6 @@ _WIDTHS = {4: 256, 8: 256, 16: 256, 32: 192, 64: 112, 128: 48, 256: 24}
 _CONDITIONED_FROM_PX = 16
 _TONES_SHRINK = 4
 """Factor by which crops are shrunk to the size from which on the U-Net decides tones."""
-
-
-class _Block(nn.Module):
-    """A residual block of two 3x3 convolutions."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(channels, channels, kernel_size=3, padding=1)
-        self.conv2 = nn.Conv2d(channels, channels, kernel_size=3, padding=1)
-        self.scale = nn.Parameter(torch.full((1, channels, 1, 1), 0.2))
-
-    def forward(self, feat_NCHW: Tensor) -> Tensor:
-        """Return features of the same shape."""
-        feat = F.leaky_relu(self.conv1(feat_NCHW), SLOPE, inplace=True)
-        return feat_NCHW + self.scale * self.conv2(feat)
 
 
 class _Condition(nn.Module):
@@ -107,7 +92,7 @@ class PriorRestorer(nn.Module):
         finest = out_size // _FOLD
         sides = [finest >> index for index in range(finest.bit_length() - _MIN_PX.bit_length() + 1)]
         self.stem = nn.Conv2d(3 * _FOLD**2, widths[finest], kernel_size=3, padding=1)
-        self.encoder = nn.ModuleList(_Block(widths[side]) for side in sides)
+        self.encoder = nn.ModuleList(ResidualBlock(channels=widths[side]) for side in sides)
         self.down = nn.ModuleList(
             nn.Conv2d(widths[fine], widths[coarse], kernel_size=2, stride=2)
             for fine, coarse in pairwise(sides)
@@ -121,7 +106,7 @@ class PriorRestorer(nn.Module):
             nn.Conv2d(widths[coarse], 4 * widths[fine], kernel_size=1)
             for coarse, fine in pairwise([_MIN_PX, *ups])
         )
-        self.decoder = nn.ModuleList(_Block(widths[side]) for side in ups[:-1])
+        self.decoder = nn.ModuleList(ResidualBlock(channels=widths[side]) for side in ups[:-1])
         # The generator's last level is left as it is.
         conditioned = [side for side in ups if _CONDITIONED_FROM_PX <= side < prior.out_size]
         self.conditions = nn.ModuleList(

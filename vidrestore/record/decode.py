@@ -12,7 +12,7 @@ from vidrestore.record.schema import (
     RepairRecord,
     SourceFile,
 )
-from vidrestore.types.repair import CURVE_KNOTS, ToneCurve
+from vidrestore.types import CURVE_KNOTS, ToneCurve
 
 _MAX_FACES = 10_000
 _MAX_BOXES = 1_000_000

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any, TypeVar, cast
 
 from vidrestore.record.schema import JsonScalar, PointsXy
-from vidrestore.types.arrays import Box
+from vidrestore.types import Box
 
 T = TypeVar("T")
 
@@ -90,10 +90,7 @@ class JsonObject:
 
     def boxes(self, name: str, max_count: int) -> tuple[Box, ...]:
         """Return a list of boxes of four integers each."""
-        items = cast("list[Any]", self._of(name, list))
-        path = f"{self._path}{name}"
-        if len(items) > max_count:
-            raise ValueError(f"{path}: expected at most {max_count}, got {len(items)}")
+        items, path = self._items(name, max_count)
         boxes = (_integers(item, path, 4) for item in items)
         return tuple((left, top, right, bottom) for left, top, right, bottom in boxes)
 
@@ -123,14 +120,18 @@ class JsonObject:
 
     def objects(self, name: str, max_count: int) -> list["JsonObject"]:
         """Return a list of objects."""
-        items = cast("list[Any]", self._of(name, list))
-        path = f"{self._path}{name}"
-        if len(items) > max_count:
-            raise ValueError(f"{path}: expected at most {max_count}, got {len(items)}")
+        items, path = self._items(name, max_count)
         for index, item in enumerate(items):
             if not isinstance(item, dict):
                 raise ValueError(f"{path}[{index}]: expected an object, got {json_excerpt(item)}")
         return [JsonObject(item, f"{path}[{index}].") for index, item in enumerate(items)]
+
+    def _items(self, name: str, max_count: int) -> tuple[list[Any], str]:
+        items = cast("list[Any]", self._of(name, list))
+        path = f"{self._path}{name}"
+        if len(items) > max_count:
+            raise ValueError(f"{path}: expected at most {max_count}, got {len(items)}")
+        return items, path
 
     def scalars(self, name: str, max_count: int) -> dict[str, JsonScalar]:
         """Return an object of single values with any names."""

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeAlias
 
-from vidrestore.types.arrays import Box
-from vidrestore.types.repair import ToneCurve
+from vidrestore.types import Box, ToneCurve
 
 SCHEMA = "vidrestore-record/3"
 """Name and version."""
@@ -35,9 +34,9 @@ _MAX_TEXT = 4096
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-def _check_count(name: str, value: int, highest: int = _MAX_TICKS) -> None:
-    if not 0 <= value <= highest:
-        raise ValueError(f"{name}: expected 0 to {highest}, got {value}")
+def _check_count(name: str, value: int) -> None:
+    if not 0 <= value <= _MAX_TICKS:
+        raise ValueError(f"{name}: expected 0 to {_MAX_TICKS}, got {value}")
 
 
 def _check_range(name: str, value: float | None, low: float, high: float) -> None:

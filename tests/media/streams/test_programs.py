@@ -16,7 +16,7 @@ from vidrestore.media.input.video_info import VideoInfo, probe
 from vidrestore.media.output.containers import container_of
 from vidrestore.media.output.encoder_table import EncoderSettings
 from vidrestore.media.streams.programs import program_notes, program_options
-from vidrestore.verify.verification import verify
+from vidrestore.verify import verify
 
 
 def ffmpeg(*words: str | Path) -> None:

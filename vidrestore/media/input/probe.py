@@ -29,8 +29,7 @@ from vidrestore.media.side_data import side_data_of
 from vidrestore.media.stream_info import MICROSECOND, chapters_of, is_cover_stream, stream_infos
 from vidrestore.media.streams.programs import program_of, programs_of
 from vidrestore.media.streams.timecode import read_tape_tags
-from vidrestore.types import DisplayGeometry
-from vidrestore.types.orientation import Orientation
+from vidrestore.types import DisplayGeometry, Orientation
 
 DEMUXER_OPTIONS = {"fix_teletext_pts": "0"}
 """FFmpeg would shift the times of teletext to the clock references of a transport stream."""
