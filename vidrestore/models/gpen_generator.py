@@ -45,7 +45,6 @@ class _ModulatedConv(ModulatedWeight):
         kernel_size: int,
         style_dim: int,
         upsample: bool = False,
-        demodulate: bool = True,
         taps: Sequence[float] = FIR_TAPS,
     ) -> None:
         super().__init__(
@@ -53,7 +52,7 @@ class _ModulatedConv(ModulatedWeight):
             out_channels=out_channels,
             kernel_size=kernel_size,
             modulation=EqualLinear(in_features=style_dim, out_features=in_channels, bias_init=1.0),
-            demodulate=demodulate,
+            demodulate=True,
             weight_init_std=1.0,
             gain=(in_channels * kernel_size**2) ** -0.5,
         )

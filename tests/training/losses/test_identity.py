@@ -75,17 +75,13 @@ def test_arcface_gets_gray_as_in_the_released_code() -> None:
     gray = 0.2989 * image[:, 0] + 0.5870 * image[:, 1] + 0.1140 * image[:, 2]
     expected = F.interpolate(gray[:, None], (128, 128), mode="bilinear", align_corners=False)
     torch.testing.assert_close(arcface_input(image), expected)
-    assert tuple(arcface_input(face(512), antialias=True).shape) == (1, 1, 128, 128)
 
 
-def test_gradients_reach_every_pixel_at_512_only_with_antialiasing() -> None:
-    reached: list[float] = []
-    for antialias in (False, True):
-        image = face(512).requires_grad_()
-        arcface_input(image, antialias=antialias).sum().backward()
-        assert image.grad is not None
-        reached.append(float((image.grad != 0).float().mean()))
-    assert reached == [0.25, 1.0]
+def test_gradients_of_arcface_reach_a_quarter_of_the_pixels_at_512() -> None:
+    image = face(512).requires_grad_()
+    arcface_input(image).sum().backward()
+    assert image.grad is not None
+    assert float((image.grad != 0).float().mean()) == 0.25
 
 
 def test_mobilefacenet_gets_the_range_that_it_was_trained_on() -> None:
@@ -127,7 +123,7 @@ def networks() -> list[nn.Module]:
     torch.manual_seed(0)
     return [
         MobileFaceNetIdentity(MobileFaceNet()),
-        ArcFaceIdentity(ArcFaceResNet(layers=(1, 1, 1, 1)), antialias=True),
+        ArcFaceIdentity(ArcFaceResNet(layers=(1, 1, 1, 1))),
     ]
 
 

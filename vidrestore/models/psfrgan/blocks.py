@@ -29,7 +29,7 @@ Scale: TypeAlias = Literal["none", "up", "down", "down_avg"]
 """Size kept, doubled (nearest), halved by the stride, or halved by a mean over 2x2."""
 
 
-def instance_norm(feat_NCHW: Tensor, *, eps: float = 1e-5) -> Tensor:
+def instance_norm(feat_NCHW: Tensor) -> Tensor:
     """Return features with mean 0 and variance 1 in every channel of every sample.
 
     Statistics are float32 also for half precision. Sample by sample this is the batch
@@ -37,7 +37,7 @@ def instance_norm(feat_NCHW: Tensor, *, eps: float = 1e-5) -> Tensor:
     normalization reorders the features and takes four times as long.
     """
     tensor = [
-        F.batch_norm(feat_NCHW[index : index + 1], None, None, training=True, eps=eps)
+        F.batch_norm(feat_NCHW[index : index + 1], None, None, training=True)
         for index in range(feat_NCHW.shape[0])
     ]
     return tensor[0] if len(tensor) == 1 else torch.cat(tensor)

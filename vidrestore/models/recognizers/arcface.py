@@ -8,17 +8,19 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+_REDUCTION = 16
+
 
 class SqueezeExcite(nn.Module):
     """Scales channels by weights computed from the whole image."""
 
-    def __init__(self, *, channels: int, reduction: int = 16) -> None:
+    def __init__(self, *, channels: int) -> None:
         super().__init__()
         self.avg_pool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Sequential(
-            nn.Linear(channels, channels // reduction),
+            nn.Linear(channels, channels // _REDUCTION),
             nn.PReLU(),
-            nn.Linear(channels // reduction, channels),
+            nn.Linear(channels // _REDUCTION, channels),
             nn.Sigmoid(),
         )
 

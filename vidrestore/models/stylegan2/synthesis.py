@@ -43,17 +43,16 @@ class ConstantInput(nn.Module):
 
     Args:
         channels: Number of feature channels.
-        size: Side in pixels.
         key: Name of the parameter in checkpoints.
     """
 
-    def __init__(self, *, channels: int, size: int = 4, key: str = "weight") -> None:
+    def __init__(self, *, channels: int, key: str = "weight") -> None:
         super().__init__()
         self._key = key
-        self.register_parameter(key, nn.Parameter(torch.randn(1, channels, size, size)))
+        self.register_parameter(key, nn.Parameter(torch.randn(1, channels, 4, 4)))
 
     def forward(self, batch: int) -> Tensor:
-        """Return ``(batch, channels, size, size)``, which shares no memory with the parameter."""
+        """Return ``(batch, channels, 4, 4)``, which shares no memory with the parameter."""
         return self.get_parameter(self._key).repeat(batch, 1, 1, 1)
 
 

@@ -23,16 +23,12 @@ class RealEsrganFaces(RRDBNet):
 
     Args:
         size_px: Side of the crops.
-        working_px: Side of the network's input; a quarter of ``size_px`` where None.
         arguments: Arguments of ``RRDBNet``.
     """
 
-    def __init__(
-        self, *, size_px: int = CROP_SIZE_PX, working_px: int | None = None, **arguments: Any
-    ) -> None:
+    def __init__(self, *, size_px: int = CROP_SIZE_PX, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.size_px = size_px
-        self.working_px = size_px // _WORKING_RATIO if working_px is None else working_px
 
     def forward(self, image_NCHW: Tensor) -> RestorerOutput:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Restore ``(N, 3, size_px, size_px)`` float32 RGB crops in [-1, 1].
@@ -41,10 +37,6 @@ class RealEsrganFaces(RRDBNet):
             ValueError: The crops have another shape.
         """
         check_input_size(image_NCHW, self.size_px)
-        side_hw = (self.working_px, self.working_px)
-        small = F.interpolate(image_NCHW * 0.5 + 0.5, side_hw, mode="area")
-        large = super().forward(small)
-        if large.shape[-1] != self.size_px:
-            mode = "area" if large.shape[-1] > self.size_px else "bicubic"
-            large = F.interpolate(large, (self.size_px, self.size_px), mode=mode)
-        return RestorerOutput(image=large * 2.0 - 1.0)
+        side = self.size_px // _WORKING_RATIO
+        small = F.interpolate(image_NCHW * 0.5 + 0.5, (side, side), mode="area")
+        return RestorerOutput(image=super().forward(small) * 2.0 - 1.0)

@@ -39,24 +39,16 @@ class IdentityNetwork(Protocol):
 
 
 class ArcFaceIdentity(FrozenModule):
-    """ArcFace's ResNet-18 on whole aligned faces, in gray at 128 x 128.
+    """ArcFace's ResNet-18 on whole aligned faces, in gray at 128 x 128; the network is frozen."""
 
-    Args:
-        network: The network, which is frozen.
-        antialias: Whether faces are downscaled with antialiasing. The released code does not: at
-            512 px each sample reads 4 of 16 pixels, and the gradient reaches only those. The
-            network was trained on faces downscaled as in the released code.
-    """
-
-    def __init__(self, network: ArcFaceResNet, *, antialias: bool = False) -> None:
+    def __init__(self, network: ArcFaceResNet) -> None:
         super().__init__()
         self.network = network
-        self._antialias = antialias
         self.freeze()
 
     def forward(self, image_NCHW: Tensor) -> Tensor:
         """Return raw embeddings ``(N, 512)`` of RGB in [-1, 1]."""
-        return self.network(arcface_input(image_NCHW, antialias=self._antialias))
+        return self.network(arcface_input(image_NCHW))
 
 
 class MobileFaceNetIdentity(FrozenModule):
@@ -99,14 +91,18 @@ def identity_loss(
     return (1 - F.cosine_similarity(restored, target, dim=1)).mean() * weight
 
 
-def arcface_input(image_NCHW: Tensor, *, antialias: bool = False) -> Tensor:
-    """Return ``(N, 1, 128, 128)`` gray faces in [-1, 1], as in GFP-GAN's released code."""
+def arcface_input(image_NCHW: Tensor) -> Tensor:
+    """Return ``(N, 1, 128, 128)`` gray faces in [-1, 1], as in GFP-GAN's released code.
+
+    The network was trained on faces downscaled without antialiasing: at 512 px each sample reads 4
+    of 16 pixels, and the gradient reaches only those.
+    """
     image = to_float32(image_NCHW)
     with without_autocast(image.device):
         weights = image.new_tensor(_GRAY)[:, None, None]
         gray = (image * weights).sum(dim=1, keepdim=True)
         size = (_ARCFACE_PX, _ARCFACE_PX)
-        return F.interpolate(gray, size, mode="bilinear", align_corners=False, antialias=antialias)
+        return F.interpolate(gray, size, mode="bilinear", align_corners=False)
 
 
 def recognition_crop(image_NCHW: Tensor) -> Tensor:
