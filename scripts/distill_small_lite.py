@@ -38,7 +38,7 @@ from vidrestore.toml_config import read_config
 from vidrestore.training.data.dataset import FaceDataset
 from vidrestore.training.engine.checkpoint import VERSION, read_checkpoint, save_checkpoint
 from vidrestore.training.on_device.config import DeviceRunConfig
-from vidrestore.training.on_device.lite_weights import write_lite_weights
+from vidrestore.training.on_device.lite_weights import write_weights
 from vidrestore.types import CROP_SIZE_PX, SMALL_CROP_SIZE_PX, FloatArray
 from vidrestore.warp import warp_image
 from vidrestore.weights.bundled import bundled_file
@@ -209,7 +209,7 @@ class Run:
         fidelity, detail = self.average
         # Eight bits of the mantissa are what bf16 uses; the others would not compress.
         rounded = {name: value.to(torch.bfloat16) for name, value in fidelity.items()}
-        write_lite_weights(
+        write_weights(
             {"fidelity": rounded, "detail": detail},
             folder / "lite_small.safetensors",
             default_detail=0.95,

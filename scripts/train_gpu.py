@@ -1,14 +1,15 @@
-"""Train the embedded restorer on one accelerator, in minutes; prepare pairs; join files.
+"""Train `lite` or `prior` on one accelerator, in minutes; prepare pairs; join files.
 
     python scripts/train_gpu.py train configs/train/lite_gpu.toml runs/lite_gpu --minutes 10
+    python scripts/train_gpu.py train configs/train/prior_gpu.toml runs/prior_gpu --minutes 10
     python scripts/train_gpu.py teach configs/train/lite_gpu.toml pairs/ --count 6000
     python scripts/train_gpu.py join runs/lite_gpu
 
-``train`` writes the weights of both ends (``lite.safetensors``), the curves (``curves.png``) and a
-sheet of stills before and after (``sheet.png``). The same command continues an interrupted run. The
-checkpoint and the weights are also written in parts below 15 MB, which ``join`` puts together.
-``teach`` makes the teacher's pairs beforehand, on CPUs: name its folder with --set
-teacher.cache=...
+``train`` writes the weights (``lite.safetensors`` with both ends, or ``prior.safetensors``), the
+curves (``curves.png``) and a sheet of stills before and after (``sheet.png``). The same command
+continues an interrupted run. The checkpoint and the weights are also written in parts below 15 MB,
+which ``join`` puts together. ``teach`` makes the teacher's pairs for ``lite`` beforehand, on CPUs:
+name its folder with --set teacher.cache=...
 """
 
 import argparse
@@ -54,6 +55,8 @@ def train(arguments: argparse.Namespace) -> None:
 def teach(arguments: argparse.Namespace) -> None:
     """Make the teacher's pairs, all or one of several shares; continues an interrupted run."""
     config = _config(arguments)
+    if config.network != "lite":
+        raise ConfigError(f"the teacher is for lite, not {config.network}")
     device = resolve_device(arguments.device)
     faces = config.data.faces
     if config.teacher.recipes:

@@ -77,6 +77,17 @@ def test_training_prints_its_speed_and_writes_its_files(
     assert (run / "last.pt").read_bytes() == uninterrupted
 
 
+def test_pairs_are_for_lite_alone(
+    config: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = ("teach", config, tmp_path / "pairs", "--set", "network='prior'")
+    assert run_script(*arguments, monkeypatch=monkeypatch) == 1
+    assert "the teacher is for lite, not prior" in capsys.readouterr().err
+
+
 def test_pairs_are_distributed_over_processes(
     config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,6 +104,7 @@ def test_pairs_are_distributed_over_processes(
     [
         (("--set", "stages=[]"), "there must be a stage"),
         (("--set", "data.rows='many'"), "data.rows: expected int"),
+        (("--set", "network='prior'"), "prior starts from embedded or a file"),
         (("--device", "gpu"), "unknown device 'gpu'"),
         (("--generated", "nowhere"), "contains neither tiles.tsv nor faces.tsv"),
     ],

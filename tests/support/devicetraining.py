@@ -1,5 +1,6 @@
 """Small runs of training on one device: small faces and networks, random loss networks."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ from torch.nn import functional as F
 from torchvision.models import mobilenet_v2
 
 from vidrestore.models.common.outputs import RestorerOutput
+from vidrestore.models.mobile_stylegan.generator import MobileStyleGAN
+from vidrestore.models.prior_restorer import PriorRestorer
 from vidrestore.models.recognizers.mobilefacenet import MobileFaceNet
 from vidrestore.toml_config import from_mapping
-from vidrestore.training.on_device import lite_weights, stage_trainer
+from vidrestore.training.on_device import lite_weights, networks
 from vidrestore.training.on_device.config import DeviceRunConfig
 
 RATES = {"lr": 2e-4, "beta1": 0.9, "schedule": "cosine", "warmup_steps": 1}
@@ -46,8 +49,23 @@ class SmallRestorer(nn.Module):
 
 def use_small_restorer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let runs train a small network instead of ``lite``."""
-    for module in (lite_weights, stage_trainer):
+    for module in (lite_weights, networks):
         monkeypatch.setattr(module, "build_lite", SmallRestorer)
+
+
+def use_small_prior(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let runs of ``prior`` train a small network around a small generator of 64 pixels."""
+    sizes: dict[str, Any] = {"num_style_feat": 16, "num_mlp": 2, "narrow": 0.0625}
+
+    def load_small() -> MobileStyleGAN:
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            prior = MobileStyleGAN(out_size=64, **sizes)
+            prior.mean_style = prior.style_mlp(torch.randn(256, 16)).mean(dim=0).detach()
+        return prior.eval().requires_grad_(False)
+
+    monkeypatch.setattr(networks, "load_mobile_stylegan", load_small)
+    monkeypatch.setattr(networks, "PriorRestorer", partial(PriorRestorer, **sizes))
 
 
 def training_root(folder: Path) -> Path:

@@ -40,14 +40,16 @@ from vidrestore.training.on_device.losses import (
     discriminator_features,
     draw_face_window,
     fine_detail,
+    load_loss_networks,
     masked_hinge_loss,
     phase_loss,
     sharpen,
     tone_loss,
     unit_feature_loss,
 )
+from vidrestore.training.on_device.networks import LiteNetwork
 from vidrestore.training.on_device.optimizer_step import DeviceOptimizerStep
-from vidrestore.training.on_device.stage_trainer import StageTrainer, load_loss_networks
+from vidrestore.training.on_device.stage_trainer import StageTrainer
 
 CPU = torch.device("cpu")
 FIRST = RunState(step=0, steps=40, seed=0, device=CPU)
@@ -233,6 +235,7 @@ def test_the_loss_of_one_batch_goes_down(fixture: dict[str, Any]) -> None:
     trainer = StageTrainer(
         config,
         config.stages[0],
+        network=LiteNetwork(),
         state=read_starting_state("untrained"),
         source=OneBatch(source.batch(FIRST)),
         loss_networks=load_loss_networks(config, CPU),
@@ -315,6 +318,7 @@ def test_a_step_does_not_synchronize(fixture: dict[str, Any]) -> None:
     trainer = StageTrainer(
         replace(config, stages=(stage_config,)),
         stage_config,
+        network=LiteNetwork(),
         state=read_starting_state("untrained"),
         source=source,
         loss_networks=load_loss_networks(replace(config, stages=(stage_config,)), CPU),

@@ -1,6 +1,6 @@
 """Settings of training on one device: faces, degradations, and a sequence of stages."""
 
-from dataclasses import astuple, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -32,6 +32,8 @@ class StageWeights:
     """L1 error of the gradients of that detail, relative to ``teacher``."""
     features: float = 0.0
     """Squared differences of unit features."""
+    style: float = 0.0
+    """L1 difference of the features' Gram matrices."""
     adversary: float = 0.0
     matching: float = 0.0
     """L1 difference of the discriminator's features from those of the teacher, or from those of the
@@ -40,14 +42,26 @@ class StageWeights:
     """``phase_loss``, which prevents a grid with the network's period."""
     consistency: float = 0.0
     """L1 difference of two views of a degraded face."""
+    pyramid: float = 0.0
+    """L1 errors of the images of the U-Net in ``prior``, at all their sizes."""
+    styles: float = 0.0
+    """Squared error in W+ of the styles of generated faces, for ``prior``."""
 
     def __post_init__(self) -> None:
         if min(astuple(self)) < 0:
             raise ConfigError("loss_weights must be >= 0")
-        if not any((self.log_l1, self.truth, self.teacher)):
-            raise ConfigError("one of log_l1, truth and teacher must be > 0")
+        if not any((self.log_l1, self.truth, self.teacher, self.pyramid, self.styles)):
+            raise ConfigError(
+                "one of log_l1, truth and teacher must be > 0, or pyramid or styles of prior"
+            )
         if self.matching and not self.adversary:
             raise ConfigError("loss_weights.matching needs loss_weights.adversary > 0")
+
+    @property
+    def looks_at_output(self) -> bool:
+        """Whether a term needs the restored image, not the pyramid and the styles alone."""
+        weights = asdict(self)
+        return any(weights[name] for name in weights.keys() - {"pyramid", "styles"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +95,10 @@ class StageConfig:
     """Part of a batch that is degraded on the CPU, with real codecs."""
     codec_repeat: int = 1
     """Number of steps that use the same codec samples."""
+    generated_ratio: float = 0.0
+    """Part of a batch that the packaged generator draws on the device, for ``prior``."""
+    truncation: tuple[float, float] = (0.5, 1.0)
+    """Range of the distance of generated faces from the mean style, 0 to 1."""
     window_px: int = 256
     """Side of the window that the feature network and the discriminator receive."""
     adversary_start_step: int = field(default=0, metadata={"alias": "adversary_from"})
@@ -101,6 +119,12 @@ class StageConfig:
             raise ConfigError(f"{self.name}: window_px must be a multiple of 8, at least 32")
         if not 0 <= self.codec_ratio < 1 or self.codec_repeat < 1:
             raise ConfigError(f"{self.name}: codec_ratio must be in [0, 1), codec_repeat >= 1")
+        if self.generated_ratio < 0 or self.codec_ratio + self.generated_ratio > 1:
+            raise ConfigError(
+                f"{self.name}: generated_ratio must be >= 0, with codec_ratio at most 1"
+            )
+        if not 0 <= self.truncation[0] <= self.truncation[1] <= 1:
+            raise ConfigError(f"{self.name}: truncation must be two rising numbers from 0 to 1")
         if self.crop_px % 32 or not 0 <= self.crop_px <= self.side_px or self.whole_every < 1:
             raise ConfigError(
                 f"{self.name}: crop_px must be a multiple of 32 up to side_px, and whole_every >= 1"
@@ -112,6 +136,11 @@ class StageConfig:
     def codec_count(self) -> int:
         """Number of samples of a batch that are degraded on the CPU."""
         return round(self.codec_ratio * self.batch)
+
+    @property
+    def generated_count(self) -> int:
+        """Number of samples of a batch that the generator draws."""
+        return min(round(self.generated_ratio * self.batch), self.batch - self.codec_count)
 
     @property
     def paired_count(self) -> int:
@@ -174,12 +203,15 @@ class DeviceDataConfig:
 class DeviceRunConfig:
     """A run on one device: its data, its teacher, its stages."""
 
+    network: Literal["lite", "prior"] = "lite"
+    """The restorer that is trained."""
     minutes: float = 10.0
     """Duration of the run, from reading the faces to writing the weights."""
     seed: int = 0
     pretrained: str = field(default="embedded", metadata={"alias": "start"})
     """``embedded`` (the weights in the package), ``compact`` (see ``state_from_compact``),
-    ``untrained``, or a file of weights."""
+    ``untrained``, or a file of weights. ``prior`` starts from a file, or by ``embedded`` from an
+    untrained encoder around the packaged generator."""
     precision: str = "auto"
     """Precision of forward passes: ``fp32``, ``bf16`` or ``auto``; weights are float32."""
     compile: bool = False
@@ -215,6 +247,10 @@ class DeviceRunConfig:
         ends = [stage.keeps for stage in self.stages if stage.keeps]
         if len(set(ends)) != len(ends):
             raise ConfigError("two stages have the same keeps; each end needs its own stage")
+        if self.network == "prior":
+            sides_px = {stage.side_px for stage in self.stages}
+            if len(ends) > 1 or len(sides_px) > 1:
+                raise ConfigError("prior has one end and one size: one keeps, one side_px")
 
     def reads_cache(self, stage: StageConfig) -> bool:
         """Return whether ``stage`` reads its faces from ``teacher.cache``."""
@@ -229,6 +265,17 @@ class DeviceRunConfig:
                 f"{stage.name}: loss_weights.identity needs a recognition checkpoint: set "
                 "identity_weights"
             )
+        weights, is_prior = stage.loss_weights, self.network == "prior"
+        if not is_prior and (weights.pyramid or weights.styles or stage.generated_ratio):
+            raise ConfigError(
+                f'{stage.name}: pyramid, styles and generated_ratio need network = "prior"'
+            )
+        if is_prior and (weights.teacher or stage.cached):
+            raise ConfigError(
+                f"{stage.name}: prior has no teacher: set teacher to 0, cached to false"
+            )
+        if weights.styles and not stage.generated_count:
+            raise ConfigError(f"{stage.name}: loss_weights.styles needs generated_ratio > 0")
         if stage.cached and self.teacher.cache is None:
             raise ConfigError(f"{stage.name}: cached needs teacher.cache")
         if self.reads_cache(stage) and stage.codec_ratio:

@@ -1,4 +1,4 @@
-"""Reads the weights of ``lite`` that a run starts from, and writes those that it has trained."""
+"""Reads the weights of ``lite`` that a run starts from, and writes those of a trained network."""
 
 import json
 from collections.abc import Mapping
@@ -91,10 +91,12 @@ def build_lite_from(state: Mapping[str, Tensor]) -> nn.Module:
     return network.eval().requires_grad_(False)
 
 
-def write_lite_weights(
+def write_weights(
     ends: Mapping[str, Mapping[str, Tensor]],
     target: Path,
     *,
+    model: str = "lite",
+    license_name: str = restorer_spec("lite").license,
     default_detail: float,
     steps: int,
     config: Mapping[str, object],
@@ -104,6 +106,8 @@ def write_lite_weights(
     Args:
         ends: Weights of ``fidelity``, ``detail`` or both; a single end is written in fp16.
         target: Path of the safetensors file, which appears when it is complete.
+        model: Name of the network.
+        license_name: Its license.
         default_detail: Position between two ends at ``--detail`` 0.5, 0 to 1.
         steps: Number of steps of the run.
         config: Settings of the run.
@@ -123,8 +127,8 @@ def write_lite_weights(
             raise WeightsError(f"{name} end: {culprit} is not finite; nothing was written")
     metadata = {
         "format_version": FORMAT_VERSION,
-        "model": "lite",
-        "licence": restorer_spec("lite").license,
+        "model": model,
+        "licence": license_name,
         "recipe": "scripts/train_gpu.py",
         "steps": str(steps),
         "training_config": json.dumps(config),

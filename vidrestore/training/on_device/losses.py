@@ -6,6 +6,7 @@ Samples that the fidelity end restores well learn from the target alone.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,10 +14,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vidrestore.models.texture_discriminator import TextureDiscriminator
+from vidrestore.training.losses.feature_extractors import FeatureNetwork, load_feature_network
 from vidrestore.training.losses.full_precision import to_float32
+from vidrestore.training.losses.identity import IdentityNetwork, load_identity_network
+from vidrestore.training.on_device.config import DeviceRunConfig
 from vidrestore.training.on_device.data.batches import FaceBatch, shift_batch
 from vidrestore.training.tasks.discriminators import CropWindow
 
+FEATURE_LAYERS = ("conv1_2", "conv2_2", "conv3_4", "conv4_4")
 _TONE_CELL_PX = 8
 _FOLD_PX, _PHASE_CELL_PX = 4, 32
 _WINDOW_SPREAD = 0.35
@@ -24,6 +29,29 @@ _WINDOW_SPREAD = 0.35
 _MIN_TEACHER_RATIO = 0.25
 _BORDER_PX = 4
 """Border that is not compared in two shifted views, because shifting repeats edges."""
+
+
+class LossNetworks(NamedTuple):
+    """Frozen networks of the losses."""
+
+    identity: IdentityNetwork | None
+    features: FeatureNetwork | None
+
+
+def load_loss_networks(config: DeviceRunConfig, device: torch.device) -> LossNetworks:
+    """Return the networks that the losses of the stages need.
+
+    Raises:
+        WeightsError: A file is missing, or of another network.
+    """
+    weights = [stage.loss_weights for stage in config.stages]
+    identity = config.identity_weights if any(weight.identity for weight in weights) else None
+    return LossNetworks(
+        identity=None if identity is None else load_identity_network(identity).to(device),
+        features=load_feature_network(config.feature_weights, layers=FEATURE_LAYERS).to(device)
+        if any(weight.features or weight.style for weight in weights)
+        else None,
+    )
 
 
 def component_weight_map(boxes_N34: Tensor, *, side_px: int) -> Tensor:

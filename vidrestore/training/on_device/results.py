@@ -17,10 +17,11 @@ from vidrestore.training.on_device.config import DeviceRunConfig
 from vidrestore.training.on_device.curves import draw_curves
 from vidrestore.training.on_device.data.batches import DegradedFaces
 from vidrestore.training.on_device.data.device_faces import DeviceFaces
-from vidrestore.training.on_device.lite_weights import build_lite_from, write_lite_weights
+from vidrestore.training.on_device.lite_weights import write_weights
+from vidrestore.training.on_device.networks import build_frozen, device_network
 from vidrestore.training.split_files import PART_BYTES, split_file
 
-WEIGHTS, CURVES, SHEET = "lite.safetensors", "curves.png", "sheet.png"
+CURVES, SHEET = "curves.png", "sheet.png"
 
 
 class RunResults(NamedTuple):
@@ -40,9 +41,12 @@ def write_results(results: RunResults, folder: Path) -> list[Path]:
     """
     paths: list[Path] = []
     if results.ends:
-        weights = write_lite_weights(
+        network = device_network(results.config)
+        weights = write_weights(
             results.ends,
-            folder / WEIGHTS,
+            folder / f"{network.name}.safetensors",
+            model=network.name,
+            license_name=network.license,
             default_detail=results.config.default_detail,
             steps=results.steps,
             config=to_mapping(results.config),
@@ -59,8 +63,8 @@ def write_results(results: RunResults, folder: Path) -> list[Path]:
 
 def _sheet(results: RunResults) -> NDArray[np.uint8]:
     """Return an RGB sheet with a row per held-out face: degraded, restored by each end, target."""
-    config = results.config
-    stage = replace(config.stages[-1], codec_ratio=0.0)
+    config, network = results.config, device_network(results.config)
+    stage = replace(config.stages[-1], codec_ratio=0.0, generated_ratio=0.0)
     faces = results.faces.held_out(side_px=stage.side_px)
     device = faces.image.device
     run_state = RunState(step=0, steps=1, seed=config.seed, device=device)
@@ -68,7 +72,7 @@ def _sheet(results: RunResults) -> NDArray[np.uint8]:
         faces, seed=config.seed
     )
     restored = [
-        _restore(build_lite_from(results.ends[name]).to(device), batch.degraded)
+        _restore(build_frozen(network, results.ends[name]).to(device), batch.degraded)
         for name in ("fidelity", "detail")
         if name in results.ends
     ]

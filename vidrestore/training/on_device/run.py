@@ -17,9 +17,12 @@ from vidrestore.training.engine.run_state import RunState
 from vidrestore.training.on_device.config import DeviceRunConfig, StageConfig
 from vidrestore.training.on_device.data.batches import DegradedFaces
 from vidrestore.training.on_device.data.device_faces import DeviceFaces
+from vidrestore.training.on_device.data.drawn_faces import DrawnFaces
 from vidrestore.training.on_device.data.teacher_cache import CachedFaces
 from vidrestore.training.on_device.device_logger import DeviceLogger
 from vidrestore.training.on_device.lite_weights import build_lite_from, read_starting_state
+from vidrestore.training.on_device.losses import load_loss_networks
+from vidrestore.training.on_device.networks import PriorNetwork, build_frozen, device_network
 from vidrestore.training.on_device.optimizer_step import DeviceOptimizerStep
 from vidrestore.training.on_device.results import RunResults, write_results
 from vidrestore.training.on_device.run_checkpoint import (
@@ -28,11 +31,7 @@ from vidrestore.training.on_device.run_checkpoint import (
     resume_stage,
 )
 from vidrestore.training.on_device.stage_budget import StageBudget, first_stage_seconds
-from vidrestore.training.on_device.stage_trainer import (
-    BatchSource,
-    StageTrainer,
-    load_loss_networks,
-)
+from vidrestore.training.on_device.stage_trainer import BatchSource, StageTrainer
 from vidrestore.training.on_device.teacher import Teacher
 from vidrestore.training.validation import RestorerValidation, wrap_restorer
 from vidrestore.types import CROP_SIZE_PX
@@ -57,8 +56,9 @@ class _Run:
             dtype=resolve_precision(config.precision, device),
             max_grad_norm=config.max_grad_norm,
         )
-        self._checkpoint = read_run_checkpoint(folder) or RunCheckpoint(
-            state=read_starting_state(config.pretrained)
+        self._network = device_network(config)
+        self._checkpoint = read_run_checkpoint(folder, config.network) or RunCheckpoint(
+            state=self._network.starting_state(config.pretrained)
         )
         self._loss_networks = load_loss_networks(config, device)
         self._faces = DeviceFaces(
@@ -156,11 +156,14 @@ class _Run:
         if cache is not None:
             source = CachedFaces(cache, stage, teacher=config.teacher, device=self._device)
         else:
-            source = DegradedFaces(self._faces, config.data, stage, run_state=run_state)
+            source = DegradedFaces(
+                self._faces, config.data, stage, run_state=run_state, drawn=self._drawn_faces(stage)
+            )
         torch.manual_seed(run_state.seed)  # initializes a new discriminator
         trainer = StageTrainer(
             config,
             stage,
+            network=self._network,
             state=checkpoint.state,
             source=source,
             loss_networks=self._loss_networks,
@@ -171,6 +174,15 @@ class _Run:
             resume_stage(trainer.train_states, checkpoint.networks, self._folder / CHECKPOINT_NAME)
             checkpoint.networks = None
         return trainer
+
+    def _drawn_faces(self, stage: StageConfig) -> DrawnFaces | None:
+        if not stage.generated_count or not isinstance(self._network, PriorNetwork):
+            return None
+        return DrawnFaces(
+            self._network.generator().to(self._device),
+            truncation=stage.truncation,
+            dtype=self._optimizer_step.dtype,
+        )
 
     def _teacher(self, stage: StageConfig) -> Teacher:
         ends = self._checkpoint.ends
@@ -204,7 +216,9 @@ class _Run:
     def _validate(self, logger: TrainingLogger) -> None:
         assert self._config.validation is not None, "the caller checks this"
         restorer = wrap_restorer(
-            build_lite_from(self._checkpoint.state), side_px=CROP_SIZE_PX, device=self._device
+            build_frozen(self._network, self._checkpoint.state),
+            side_px=CROP_SIZE_PX,
+            device=self._device,
         )
         scores, preview = RestorerValidation(self._config.validation).validate(restorer)
         step = self._checkpoint.done
@@ -219,6 +233,7 @@ class _Run:
             self._folder,
             networks,
             spent_seconds=self._spent_seconds(),
+            system=self._config.network,
             config=to_mapping(self._config),
         )
 
@@ -246,8 +261,8 @@ def train_on_device(
         stop_after: Number of steps of all stages after which to save and stop.
 
     Returns:
-        Paths of the results: ``lite.safetensors`` (and the list of its parts), ``curves.png``,
-        ``sheet.png``. Empty if ``stop_after`` ended the run.
+        Paths of the results: ``lite.safetensors`` or ``prior.safetensors`` (and the list of its
+        parts), ``curves.png``, ``sheet.png``. Empty if ``stop_after`` ended the run.
 
     Raises:
         VidrestoreError: A file or a setting is invalid, or a loss is not finite.

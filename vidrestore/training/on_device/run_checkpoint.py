@@ -40,6 +40,7 @@ class RunCheckpoint:
         networks: Mapping[str, Any] | None,
         *,
         spent_seconds: float,
+        system: str,
         config: Mapping[str, Any],
     ) -> None:
         """Write ``last.pt``, which ``scripts/export.py`` reads, also in parts below 15 MB.
@@ -48,6 +49,7 @@ class RunCheckpoint:
             folder: The run's folder.
             networks: Train states of the stage; None between two stages.
             spent_seconds: Time spent on the run so far.
+            system: Name of the network.
             config: Settings of the run.
         """
         fields = self.__dataclass_fields__
@@ -58,7 +60,7 @@ class RunCheckpoint:
             path,
             {
                 "version": VERSION,
-                "system": "lite",
+                "system": system,
                 "config": dict(config),
                 "step": self.done,
                 "networks": averaged if networks is None else dict(networks),
@@ -68,8 +70,8 @@ class RunCheckpoint:
         split_file(path)
 
 
-def read_run_checkpoint(folder: Path) -> RunCheckpoint | None:
-    """Return the checkpoint of the run in a folder, or None without one.
+def read_run_checkpoint(folder: Path, system: str) -> RunCheckpoint | None:
+    """Return the checkpoint of the run of a network in a folder, or None without one.
 
     Raises:
         WeightsError: The checkpoint or a part of it is damaged, or of another kind of run.
@@ -80,6 +82,8 @@ def read_run_checkpoint(folder: Path) -> RunCheckpoint | None:
             return None
         join_file(part_list)
     saved = read_checkpoint(path)
+    if saved.get("system", system) != system:
+        raise WeightsError(f"{path}: of {saved['system']}, not {system}; train in another folder")
     try:
         checkpoint = RunCheckpoint(**saved["position"])
         checkpoint.networks = saved["networks"] if checkpoint.step else None

@@ -7,24 +7,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vidrestore.models.lite import build_lite
 from vidrestore.models.texture_discriminator import TextureDiscriminator
 from vidrestore.training.engine.run_state import RunState
 from vidrestore.training.engine.train_state import TrainState
 from vidrestore.training.losses.adversarial import hinge_generator_loss
-from vidrestore.training.losses.feature_extractors import FeatureNetwork, load_feature_network
 from vidrestore.training.losses.freeze import frozen_weights
-from vidrestore.training.losses.identity import (
-    IdentityNetwork,
-    identity_loss,
-    load_identity_network,
-)
-from vidrestore.training.losses.perceptual import feature_loss
-from vidrestore.training.losses.pixel import log_l1_loss, ssim_loss
+from vidrestore.training.losses.identity import identity_loss
+from vidrestore.training.losses.perceptual import feature_loss, style_loss
+from vidrestore.training.losses.pixel import log_l1_loss, pyramid_loss, ssim_loss
 from vidrestore.training.on_device.config import DeviceRunConfig, StageConfig
 from vidrestore.training.on_device.data.batches import FaceBatch
 from vidrestore.training.on_device.data.resize_matrices import apply_matrices, resolution_matrices
 from vidrestore.training.on_device.losses import (
+    LossNetworks,
     component_weight_map,
     consistency_loss,
     detail_error,
@@ -37,11 +32,11 @@ from vidrestore.training.on_device.losses import (
     tone_loss,
     unit_feature_loss,
 )
+from vidrestore.training.on_device.networks import DeviceNetwork
 from vidrestore.training.on_device.optimizer_step import DeviceOptimizerStep
 from vidrestore.training.on_device.teacher import Teacher
 from vidrestore.training.tasks.discriminators import CropWindow
 
-FEATURE_LAYERS = ("conv1_2", "conv2_2", "conv3_4", "conv4_4")
 DISCRIMINATOR_CH, DISCRIMINATOR_DETAIL_GAIN = 48, 6.0
 _TONES_RATIO = 0.5
 """Factor of the weight of components for their tones, which are nearly right from the start."""
@@ -60,29 +55,6 @@ class BatchSource(Protocol):
         ...
 
 
-class LossNetworks(NamedTuple):
-    """Frozen networks of the losses."""
-
-    identity: IdentityNetwork | None
-    features: FeatureNetwork | None
-
-
-def load_loss_networks(config: DeviceRunConfig, device: torch.device) -> LossNetworks:
-    """Return the networks that the losses of the stages need.
-
-    Raises:
-        WeightsError: A file is missing, or of another network.
-    """
-    weights = [stage.loss_weights for stage in config.stages]
-    identity = config.identity_weights if any(weight.identity for weight in weights) else None
-    return LossNetworks(
-        identity=None if identity is None else load_identity_network(identity).to(device),
-        features=load_feature_network(config.feature_weights, layers=FEATURE_LAYERS).to(device)
-        if any(weight.features for weight in weights)
-        else None,
-    )
-
-
 class _Output(NamedTuple):
     """The restorer's output for a batch."""
 
@@ -94,6 +66,10 @@ class _Output(NamedTuple):
     """The window that the feature network and the discriminator receive."""
     is_whole: bool
     """Whether the images are whole faces."""
+    pyramid: tuple[Tensor, ...]
+    """The images of the U-Net in ``prior``; empty if no loss needs them."""
+    styles: Tensor | None
+    """``(N, num_latent, F)`` styles in W+ of ``prior``."""
 
 
 class StageTrainer:
@@ -102,6 +78,7 @@ class StageTrainer:
     Args:
         config: The run's settings.
         stage: The stage.
+        network: The network to train.
         state: Initial weights of the restorer.
         source: Provides the batches.
         loss_networks: From ``load_loss_networks``.
@@ -114,6 +91,7 @@ class StageTrainer:
         config: DeviceRunConfig,
         stage: StageConfig,
         *,
+        network: DeviceNetwork,
         state: Mapping[str, Tensor],
         source: BatchSource,
         loss_networks: LossNetworks,
@@ -122,9 +100,10 @@ class StageTrainer:
     ) -> None:
         self._stage, self._loss_networks, self._teacher = stage, loss_networks, teacher
         self._source, self._optimizer_step = source, optimizer_step
-        network = build_lite()
-        network.load_state_dict(dict(state))
-        self._network = _to_device(network, optimizer_step.device).train()
+        module = network.build()
+        module.load_state_dict(dict(state))
+        self._network = _to_device(module, optimizer_step.device).train()
+        self._options = network.options(stage.loss_weights)
         self.generator = TrainState(
             network=self._network,
             optimizer_config=stage.generator,
@@ -160,6 +139,7 @@ class StageTrainer:
             batch = self._teacher.teach(batch)
         output = self._restore(batch, run_state)
         terms = self._fidelity_terms(batch, output) | self._detail_terms(batch, output)
+        terms |= self._encoder_terms(batch, output)
         if self._discriminator is not None and run_state.step >= self._stage.adversary_start_step:
             terms |= self._adversary_terms(self._discriminator, batch, output)
         logged = self._optimizer_step.apply(self.generator, terms, run_state)
@@ -178,8 +158,9 @@ class StageTrainer:
         if batch.second_view is not None:
             degraded = torch.cat([degraded, batch.second_view.degraded])
         with self._optimizer_step.autocast():
-            image = self._forward(degraded.contiguous(memory_format=torch.channels_last)).image
-        image = image.float()
+            degraded = degraded.contiguous(memory_format=torch.channels_last)
+            restored = self._forward(degraded, **self._options)
+        image = restored.image.float()
         rng = np.random.default_rng((run_state.seed, run_state.step))
         window = draw_face_window(rng, side=self._stage.window_px, image_side=image.shape[-1])
         return _Output(
@@ -187,7 +168,19 @@ class StageTrainer:
             None if batch.second_view is None else image[count:],
             window,
             is_whole=image.shape[-1] == self._stage.side_px,
+            pyramid=tuple(level[:count] for level in restored.pyramid),
+            styles=None if restored.styles is None else restored.styles[:count],
         )
+
+    def _encoder_terms(self, batch: FaceBatch, output: _Output) -> dict[str, Tensor]:
+        """Return the terms of what ``prior`` computes before its generator draws."""
+        weights, terms = self._stage.loss_weights, dict[str, Tensor]()
+        if weights.pyramid:
+            terms["pyramid"] = weights.pyramid * pyramid_loss(output.pyramid, batch.target)
+        if weights.styles and output.styles is not None and batch.styles is not None:
+            error = output.styles[: len(batch.styles)].float() - batch.styles[:, None]
+            terms["styles"] = weights.styles * error.square().mean()
+        return terms
 
     def _fidelity_terms(self, batch: FaceBatch, output: _Output) -> dict[str, Tensor]:
         weights, terms = self._stage.loss_weights, dict[str, Tensor]()
@@ -235,12 +228,15 @@ class StageTrainer:
                 terms["gradients"] = weights.teacher * weights.gradients * gradient_size(error)
         if weights.phases:
             terms["phases"] = weights.phases * phase_loss(output.image, batch.target)
-        if weights.features and self._loss_networks.features is not None:
+        if (weights.features or weights.style) and self._loss_networks.features is not None:
             with self._optimizer_step.autocast():
                 features = self._loss_networks.features(output.window.crop(output.image))
                 with torch.no_grad():
                     target = self._loss_networks.features(output.window.crop(batch.target))
-            terms["features"] = weights.features * unit_feature_loss(features, target)
+            if weights.features:
+                terms["features"] = weights.features * unit_feature_loss(features, target)
+            if weights.style:
+                terms["style"] = weights.style * style_loss(features, target)
         return terms
 
     def _adversary_terms(

@@ -14,6 +14,7 @@ from vidrestore.training.on_device.config import DeviceDataConfig, StageConfig
 from vidrestore.training.on_device.data.degradation_table import DegradationTable
 from vidrestore.training.on_device.data.degrade_batch import apply_tones, degrade_batch
 from vidrestore.training.on_device.data.device_faces import DeviceFaces, Faces
+from vidrestore.training.on_device.data.drawn_faces import DrawnFaces
 from vidrestore.training.on_device.data.resize_matrices import apply_matrices, shift_matrices
 from vidrestore.training.tasks.batches import BatchConfig, face_batches
 
@@ -44,13 +45,21 @@ class FaceBatch(NamedTuple):
     """``(N,)`` bool: whether a sample learns from the teacher instead of the target."""
     sharpen: Tensor | None = None
     """``(N,)`` gain of the teacher's finest detail."""
+    styles: Tensor | None = None
+    """``(M, F)`` styles in W of the first M faces, which are generated."""
 
 
 class DegradedFaces:
     """Provides the batches of a stage; batch ``k`` depends on the seed and ``k`` alone."""
 
     def __init__(
-        self, faces: DeviceFaces, data: DeviceDataConfig, stage: StageConfig, *, run_state: RunState
+        self,
+        faces: DeviceFaces,
+        data: DeviceDataConfig,
+        stage: StageConfig,
+        *,
+        run_state: RunState,
+        drawn: DrawnFaces | None = None,
     ) -> None:
         """Draw the table of degradations.
 
@@ -59,8 +68,9 @@ class DegradedFaces:
             data: Their degradations.
             stage: Size and number of the faces in a batch.
             run_state: State of the run at the first step, with seed and device.
+            drawn: Draws the generated faces of the stage; None if it has none.
         """
-        self._faces = faces
+        self._faces, self._drawn = faces, drawn
         self._stage = stage
         self._table = DegradationTable(
             data.recipes,
@@ -81,18 +91,33 @@ class DegradedFaces:
     def batch(self, run_state: RunState) -> FaceBatch:
         """Return the batch of a step; steps must follow each other."""
         generator = run_state.generator(0)
-        count = self._stage.batch - self._stage.codec_count
-        faces = self._faces.draw(count, generator, side_px=self._stage.side_px)
-        batch = self._degrade(faces, generator, paired=self._stage.paired_count)
+        stage = self._stage
+        count = stage.batch - stage.codec_count - stage.generated_count
+        faces = self._faces.draw(count, generator, side_px=stage.side_px)
+        styles = None
+        if self._drawn is not None:
+            drawn, styles = self._drawn.draw(stage.generated_count, generator)
+            faces = Faces(*(torch.cat(pair) for pair in zip(drawn, faces, strict=True)))
+        batch = self._degrade(faces, generator, paired=stage.paired_count, styles=styles)
         if self._codecs is None:
             return batch
         sample = next(self._codecs)
         mirror = torch.rand(len(sample.target), generator=generator, device=run_state.device) < 0.5
         return _concatenate(batch, _mirror(sample, mirror))
 
-    def _degrade(self, faces: Faces, generator: torch.Generator, *, paired: int) -> FaceBatch:
+    def _degrade(
+        self,
+        faces: Faces,
+        generator: torch.Generator,
+        *,
+        paired: int,
+        styles: Tensor | None = None,
+    ) -> FaceBatch:
         rows = self._table.draw(len(faces.image), generator)
         target = apply_tones(faces.image, rows)
+        if styles is not None:
+            # In other tones, a face would not be that of its style.
+            target = torch.cat([faces.image[: len(styles)], target[len(styles) :]])
         reach = self._table.reach_px
         second_view = None
         if paired:
@@ -110,6 +135,7 @@ class DegradedFaces:
             resolution_ratio=faces.resolution_ratio,
             boxes_xyxy=faces.boxes_xyxy,
             second_view=second_view,
+            styles=styles,
         )
 
     def degrade_fixed(self, faces: Faces, *, seed: int) -> FaceBatch:
@@ -168,6 +194,6 @@ def _mirror(sample: FaceSample, mirror_N: Tensor) -> FaceBatch:
 
 
 def _concatenate(first: FaceBatch, second: FaceBatch) -> FaceBatch:
-    """Return both batches, with the second views of the first one."""
+    """Return both batches, with the second views and the styles of the first one."""
     fields = (torch.cat(pair) for pair in zip(first[:4], second[:4], strict=True))
-    return FaceBatch(*fields, second_view=first.second_view)
+    return FaceBatch(*fields, second_view=first.second_view, styles=first.styles)
