@@ -1,6 +1,6 @@
 """Show that a small training run works, and what each of its loss terms does.
 
-    python scripts/prove_training.py configs/train/proof/lite_64.toml --runs runs/proof
+    python scripts/prove_training.py configs/train/proof/lite_128.toml --runs runs/proof
 
 Trains the config, or continues its run, and writes files beside it: the log as a table
 (``NAME.csv``), its curves (``NAME_curves.png``), and a sheet of held-out faces (``NAME.jpg``):
