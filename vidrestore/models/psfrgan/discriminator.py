@@ -33,6 +33,8 @@ class PatchDiscriminator(nn.Module):
         input_ch: int,
         base_ch: int,
         depth: int,
+        norm_type: str,
+        relu_type: str,
         spectral_norm: bool,
     ) -> None:
         super().__init__()
@@ -41,7 +43,7 @@ class PatchDiscriminator(nn.Module):
             ConvUnit(
                 in_channels=input_ch,
                 out_channels=widths[0],
-                relu_type="LeakyReLU",
+                relu_type=relu_type,
                 spectral=spectral_norm,
             )
         ]
@@ -51,8 +53,8 @@ class PatchDiscriminator(nn.Module):
                     in_channels=in_channels,
                     out_channels=out_channels,
                     scale="down_avg",
-                    norm_type="in",
-                    relu_type="LeakyReLU",
+                    norm_type=norm_type,
+                    relu_type=relu_type,
                     spectral=spectral_norm,
                 )
             )
@@ -78,6 +80,8 @@ class MultiScaleDiscriminator(nn.Module):
         input_ch: Channels of the image and its parsing map together: 3 + 19.
         base_ch: Channels of the first layer; doubled at every halving, 1024 at most.
         n_layers: Halvings within a scale.
+        norm_type: bn, in, gn, pixel or none.
+        relu_type: relu, leakyrelu, prelu, selu or none.
         num_D: Scales.
         spectral_norm: Whether convolutions are spectrally normalized, as in training.
     """
@@ -88,6 +92,8 @@ class MultiScaleDiscriminator(nn.Module):
         input_ch: int = 22,
         base_ch: int = 64,
         n_layers: int = 4,
+        norm_type: str = "in",
+        relu_type: str = "LeakyReLU",
         num_D: int = 3,
         spectral_norm: bool = False,
     ) -> None:
@@ -97,6 +103,8 @@ class MultiScaleDiscriminator(nn.Module):
                 input_ch=input_ch,
                 base_ch=base_ch,
                 depth=n_layers,
+                norm_type=norm_type,
+                relu_type=relu_type,
                 spectral_norm=spectral_norm,
             )
             for _ in range(num_D)
