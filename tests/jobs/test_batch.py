@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.clips import Clip, make_clip
 from support.faceclips import FACE_SIZE_HW, face_picture
-from support.fake_restorer import load_fake_restorer
+from support.fake_restorer import InterruptError, load_fake_restorer
 from support.local_cluster import LocalCluster, open_local_engine
 
 from vidrestore import JobSettings, RestoreSettings, restore_video
@@ -174,10 +174,6 @@ def test_a_failing_film_does_not_stop_the_others_and_existing_outputs_are_skippe
     assert [result.outcome for result in again] == ["already there", "failed", "already there"]
     redone = restore_batch(films, settings=RestoreSettings(overwrite=True), job=job)
     assert [result.outcome for result in redone] == ["restored", "failed", "restored"]
-
-
-class InterruptError(Exception):
-    """Interrupts a batch."""
 
 
 @pytest.fixture

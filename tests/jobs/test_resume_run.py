@@ -12,7 +12,7 @@ import cv2
 import pytest
 from support.clips import run_ffmpeg
 from support.faceclips import FACE_SIZE_HW, three_shot_film, three_shots
-from support.fake_restorer import load_fake_restorer
+from support.fake_restorer import InterruptError, load_fake_restorer
 
 from vidrestore import JobSettings, RestoreReport, RestoreSettings, restore_video
 from vidrestore.errors import ConfigError, MediaError
@@ -36,10 +36,6 @@ def use_fake_restorer() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(prepared, "load_restorer", load_fake_restorer)
         yield
-
-
-class InterruptError(Exception):
-    """Interrupts a run."""
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,10 @@ from vidrestore.pipeline import setup as prepared
 from vidrestore.restore.restorer import Restorer
 
 
+class InterruptError(Exception):
+    """Interrupts a run."""
+
+
 class ContrastRestorer(nn.Module):
     """Lowers contrast slightly: a visible but harmless change."""
 

@@ -95,8 +95,7 @@ class TrackerConfig:
     rotated_threshold: float = 0.9
     """Minimum score of a face in a rotated image."""
     lookahead_seconds: float = 0.4
-    """Delay of the stage while faces are known; at least the longest gap and the time between
-    searches."""
+    """Delay of the stage; at least the longest gap and the time between searches."""
     max_lookahead_frames: int = 32
     """Maximum delay in frames, whatever the time; bounds memory."""
 

@@ -117,8 +117,11 @@ def _face_change(
     source = region_sdr_rgb(frame, mask.box_xyxy)
 
     pixels_to_crop = scaling(CROP_SIZE_PX / face.aligned.side_px)
+    pixels_to_region = compose_affines(pixels_to_crop, crop_to_region)
     raw_change = _raw_head_change if config.mask == "head" else _raw_change
-    change = raw_change(source, face, compose_affines(pixels_to_crop, crop_to_region), region_hw)
+    if face.aligned.side_px < CROP_SIZE_PX and fine_ratio_of(pixels_to_region) > 0.0:
+        raw_change = _small_crop_change
+    change = raw_change(source, face, pixels_to_region, region_hw)
     if config.color_match > 0:
         tone = _tone(face.restored_chw) - _tone(face.aligned.crop_chw)
         cells_to_region = compose_affines(
@@ -145,8 +148,6 @@ def _raw_change(
     two are mixed, so that nothing jumps when a face comes closer.
     """
     fine_ratio = fine_ratio_of(pixels_to_region)
-    if fine_ratio > 0.0 and face.aligned.side_px < CROP_SIZE_PX:
-        return _small_crop_change(source, face, pixels_to_region, region_hw)
     if fine_ratio == 1.0:
         return _region(face.restored_chw - face.aligned.crop_chw, pixels_to_region, region_hw)
     change = _region(face.restored_chw, pixels_to_region, region_hw) - source
@@ -161,8 +162,6 @@ def _raw_head_change(
 ) -> FloatArray:
     """Return ``_raw_change`` up to rounding, resampled only once, because a head is large."""
     fine_ratio = fine_ratio_of(pixels_to_region)
-    if fine_ratio > 0.0 and face.aligned.side_px < CROP_SIZE_PX:
-        return _small_crop_change(source, face, pixels_to_region, region_hw)
     mixed = face.restored_chw
     if fine_ratio > 0.0:
         mixed = torch.sub(mixed, face.aligned.crop_chw, alpha=fine_ratio)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from support.clips import Clip, make_clip
 from support.faceclips import FACE_SIZE_HW, three_shot_film, three_shots
-from support.fake_restorer import load_fake_restorer
+from support.fake_restorer import InterruptError, load_fake_restorer
 from support.local_cluster import LocalCluster, LocalStream, restore_distributed
 
 from vidrestore import JobSettings, RestoreSettings, restore_video
@@ -30,10 +30,6 @@ from vidrestore.progress import Progress
 FRAMES = 18
 SHORT = JobSettings(segment_seconds=0.2)
 RESUME = JobSettings(segment_seconds=0.2, resume=True)
-
-
-class InterruptError(Exception):
-    """Interrupts a run."""
 
 
 @pytest.fixture(autouse=True, scope="module")

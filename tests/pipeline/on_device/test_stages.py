@@ -12,7 +12,7 @@ import torch
 from support.clips import Clip, make_clip
 from support.faceclips import FACE_SIZE_HW, face_picture, three_shot_film
 from support.faces import ScriptedDetector, example_images, face_at, frame_of
-from support.fake_restorer import ContrastRestorer, load_fake_restorer
+from support.fake_restorer import ContrastRestorer, InterruptError, load_fake_restorer
 
 from vidrestore import JobSettings, RestoreReport, RestoreSettings, restore_video
 from vidrestore.media.input.source import open_source
@@ -31,10 +31,6 @@ MOST_APART = 1
 MOST_APART_IN_FIELDS = 2
 SHORT = JobSettings(segment_seconds=0.2)
 RESUME = JobSettings(segment_seconds=0.2, resume=True)
-
-
-class InterruptError(Exception):
-    """Interrupts a run."""
 
 
 @pytest.fixture(autouse=True, scope="module")

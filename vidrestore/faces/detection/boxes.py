@@ -21,7 +21,7 @@ _EDGE_PX = 0.5
 _CONTAINED_OVERLAP = 0.7
 """Fraction of the smaller box inside the larger one from which both are one face."""
 _MAX_SHIFTED_BOXES = 1000
-"""Most boxes whose groups are told apart by their position, as torchvision does."""
+"""Up to this number of boxes, groups are separated by moving them apart, as in torchvision."""
 
 
 def to_boxes(squares: Squares) -> Tensor:

@@ -47,14 +47,14 @@ def track_faces(
 ) -> Iterator[TrackedFrame]:
     """Yield every frame with its shot and its faces, in order.
 
-    The whole picture is searched at the start of every shot and a few times a second, less often
-    while no face is known; in between, every face is searched for where its motion puts it. A face
-    that a search finds is traced back to the frame where it appeared. A cut ends every track.
-    ``landmarks_xy`` of the faces are as detected; smoothing is a separate stage.
+    The whole picture is searched at the start of every shot and a few times a second; in
+    between, every face is searched for where its motion puts it. A face that a search finds is
+    traced back to the frame where it appeared. A cut ends every track. ``landmarks_xy`` of the
+    faces are as detected; smoothing is a separate stage.
 
-    A frame is buffered until ``lookahead_seconds`` have followed it, and a search. The buffer holds
-    at most ``max_lookahead_frames``, and shot detection two more, so memory does not depend on the
-    film's length. Where timestamps go backwards, the bound in frames holds.
+    A frame is buffered until ``lookahead_seconds`` have followed it. The buffer holds at most
+    ``max_lookahead_frames``, and shot detection two more, so memory does not depend on the film's
+    length. Where timestamps go backwards, the bound in frames holds.
 
     Args:
         frames: In presentation order.
@@ -151,9 +151,10 @@ class _Tracker:
 
     def _is_settled(self, buffered: BufferedFrame) -> bool:
         waiting_seconds = self._buffer[-1].seconds - buffered.seconds
-        is_searched = buffered.frame.index <= self._searched_index
-        has_waited = is_searched and waiting_seconds >= self._config.lookahead_seconds
-        return has_waited or len(self._buffer) > self._config.max_lookahead_frames
+        return (
+            waiting_seconds >= self._config.lookahead_seconds
+            or len(self._buffer) > self._config.max_lookahead_frames
+        )
 
     def _is_search_due(self, current: BufferedFrame) -> bool:
         # A face can be traced back only through frames that are still in the buffer.
