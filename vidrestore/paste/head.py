@@ -50,6 +50,7 @@ COLOR_SIGMA = 0.07
 """Standard deviation of the kernel that compares colors, in RGB from 0 to 1."""
 BASE_DENSITY = 0.01
 """Added to both densities, so that colors found in neither area have no effect."""
+_LEAST_EXPONENT = np.float32(-75.0)
 HEAD_RATIO = (0.05, 0.5)
 """Ratio of the head in the density of a color: background up to the first, head from the second. A
 color of both counts as head."""
@@ -109,8 +110,8 @@ def likely_head(colors_hwc: FloatArray) -> FloatArray:
     Args:
         colors_hwc: ``(COLOR_CELLS, COLOR_CELLS, 3)`` RGB in [0, 1].
     """
-    colors = colors_hwc.reshape(-1, 3)
-    middle, surroundings = (_density(colors, samples) for samples in color_samples())
+    channels = np.ascontiguousarray(colors_hwc.reshape(-1, 3).T)
+    middle, surroundings = (_density(channels, samples) for samples in color_samples())
     ratio = np.asarray(middle / (middle + surroundings), np.float32)
     limit = smooth_step(ratio.reshape(COLOR_CELLS, COLOR_CELLS), *HEAD_RATIO)
     dilated = cv2.dilate(limit, np.ones((OUTLINE_CELLS, OUTLINE_CELLS), np.uint8))
@@ -179,15 +180,24 @@ def _radii(crop_to_unit: Affine) -> FloatArray:
     return radii.reshape(COLOR_CELLS, COLOR_CELLS)
 
 
-def _density(colors: FloatArray, samples: tuple[NDArray[np.intp], FloatArray]) -> FloatArray:
-    """Return the density of each color among the weighted cells ``samples``, ``(N,)``."""
+def _density(channels: FloatArray, samples: tuple[NDArray[np.intp], FloatArray]) -> FloatArray:
+    """Return the density of each color among the weighted cells ``samples``, ``(N,)``.
+
+    Args:
+        channels: ``(3, N)``, the colors.
+        samples: Indexes and weights.
+    """
     indexes, weights = samples
-    references = colors[indexes]
     # No matrix product: the summation order of BLAS may depend on the number of threads.
-    distances = np.zeros((len(colors), len(references)), np.float32)
-    for channel in range(3):
-        distances += np.square(colors[:, None, channel] - references[:, channel])
-    similarity = np.exp(distances * np.float32(-0.5 / COLOR_SIGMA**2)) * weights
+    similarity = np.zeros((channels.shape[1], len(indexes)), np.float32)
+    for channel in channels:
+        difference = np.subtract.outer(channel, channel[indexes])
+        difference *= difference
+        similarity += difference
+    similarity *= np.float32(-0.5 / COLOR_SIGMA**2)
+    # Below this it counts as nothing beside the floor, and numbers near 0 are slow.
+    np.exp(np.maximum(similarity, _LEAST_EXPONENT, out=similarity), out=similarity)
+    similarity *= weights
     return np.asarray(similarity.sum(axis=1) + np.float32(BASE_DENSITY), np.float32)
 
 

@@ -17,7 +17,10 @@ from torch import Tensor
 from vidrestore.affine import scale_of
 from vidrestore.errors import ConfigError
 from vidrestore.restore.luma import luma_of_crop
-from vidrestore.types import CROP_SIZE_PX, AlignedFace, RestoredFace, RestoredFrame
+from vidrestore.types import CROP_SIZE_PX, AlignedFace, FloatArray, RestoredFace, RestoredFrame
+
+_RANGE = (cv2.erode, cv2.dilate)
+"""The darkest and the lightest value around each pixel."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,16 +100,24 @@ def strengthen_edges(
         config: How much, and which edges.
     """
     luma = luma_of_crop(image_chw)
-    fine = luma - cv2.GaussianBlur(luma, (0, 0), sigma_px)
-    size = np.abs(fine)
-    added = (
-        np.float32(config.gain * detail**config.power)
-        * fine
-        * size
-        / (size + np.float32(config.threshold))
-    )
+    soft = cv2.GaussianBlur(luma, (0, 0), sigma_px)
+    size: FloatArray = np.asarray(cv2.absdiff(luma, soft), dtype=np.float32)
+    # In place, because arrays of this size cost as much to allocate as to compute.
+    added = np.subtract(luma, soft, out=soft)
+    added *= np.float32(config.gain * detail**config.power)
+    added *= size
+    size += np.float32(config.threshold)
+    added /= size
     side = 2 * round(sigma_px) + 1
-    around = np.ones((side, side), np.uint8)
-    within = np.clip(added, cv2.erode(luma, around) - luma, cv2.dilate(luma, around) - luma)
-    added = within + np.float32(config.overshoot) * (added - within)
-    return (image_chw + torch.from_numpy(added).to(image_chw.device)).clamp_(0.0, 1.0)
+    lowest, highest = (change(luma, np.ones((side, side), np.uint8)) for change in _RANGE)
+    lowest -= luma
+    highest -= luma
+    within = cv2.min(cv2.max(added, lowest, dst=lowest), highest, dst=lowest)
+    added -= within
+    added *= np.float32(config.overshoot)
+    added += within
+    if image_chw.device.type != "cpu":
+        return (image_chw + torch.from_numpy(added).to(image_chw.device)).clamp_(0.0, 1.0)
+    added_hwc: FloatArray = np.asarray(cv2.merge([added] * 3), dtype=np.float32)
+    added_hwc += image_chw.permute(1, 2, 0).numpy()
+    return torch.from_numpy(np.clip(added_hwc, 0.0, 1.0, out=added_hwc)).permute(2, 0, 1)

@@ -122,7 +122,15 @@ def _chroma_region(frame: Frame, plane: int, box_xyxy: tuple[int, int, int, int]
     step_x, step_y = 1 << shift_x, 1 << shift_y
     # With a margin of two samples, the box is interpolated as the complete plane would be.
     x0, y0 = max(0, left // step_x - 2), max(0, top // step_y - 2)
-    samples_near = samples[y0 : -(-bottom // step_y) + 2, x0 : -(-right // step_x) + 2]
+    samples_near = samples[y0 : -(-bottom // step_y) + 2, x0 : -(-right // step_x) + 2].astype(
+        np.float32
+    )
+    if max(step_x, step_y) == 2 and {offset_x, offset_y} <= {0.0, 0.5}:
+        # The usual sitings: the values of the warp below, exactly, in a quarter of the time.
+        wide = samples_near if step_x == 1 else _doubled(samples_near, 1, offset_x)
+        whole = wide if step_y == 1 else _doubled(wide, 0, offset_y)
+        x, y = left - x0 * step_x, top - y0 * step_y
+        return whole[y : y + bottom - top, x : x + right - left]
     to_chroma = np.array(
         [
             [1 / step_x, 0.0, (left - offset_x) / step_x - x0],
@@ -130,13 +138,35 @@ def _chroma_region(frame: Frame, plane: int, box_xyxy: tuple[int, int, int, int]
         ]
     )
     upscaled = cv2.warpAffine(
-        samples_near.astype(np.float32),
+        samples_near,
         to_chroma,
         (right - left, bottom - top),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )
     return np.asarray(upscaled, dtype=np.float32)
+
+
+def _doubled(samples_hw: FloatArray, axis: int, offset: float) -> FloatArray:
+    """Return samples interpolated at twice as many places along an axis.
+
+    Args:
+        samples_hw: ``(h, w)`` float32.
+        axis: 0 for rows, 1 for columns.
+        offset: Place of the first sample among the new ones, 0 or 1/2.
+    """
+    height, width = shape = (samples_hw.shape[0] * (2 - axis), samples_hw.shape[1] * (1 + axis))
+    if offset == 0.5:
+        resized = cv2.resize(samples_hw, (width, height), interpolation=cv2.INTER_LINEAR)
+        return np.asarray(resized, dtype=np.float32)
+    following = np.concatenate(
+        [samples_hw[1:], samples_hw[-1:]] if axis == 0 else [samples_hw[:, 1:], samples_hw[:, -1:]],
+        axis=axis,
+    )
+    between = cv2.addWeighted(samples_hw, 0.5, following, 0.5, 0.0)
+    # Side by side, rows alternate once they are half as long.
+    alternating = cv2.hconcat if axis == 0 else cv2.merge
+    return np.asarray(alternating([samples_hw, between]), dtype=np.float32).reshape(shape)
 
 
 def add_rgb_change(
