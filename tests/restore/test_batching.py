@@ -1,4 +1,4 @@
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import cycle
 
@@ -7,7 +7,7 @@ import pytest
 import torch
 from support.frames import GRAY, random_frame
 
-from vidrestore.restore.batching import restore_frames
+from vidrestore.restore.batching import Restore, restore_frames
 from vidrestore.types import AlignedFace, AlignedFrame, RestoredCrops, TrackedFace
 
 POINTS = np.array([[1, 1], [3, 1], [2, 2], [1, 3], [3, 3]], dtype=np.float32)
@@ -40,6 +40,10 @@ def unchanged(crops: torch.Tensor) -> RestoredCrops:
     return RestoredCrops(images_nchw=crops)
 
 
+def of_crops(restore: Callable[[torch.Tensor], RestoredCrops]) -> Restore:
+    return lambda faces: restore(torch.stack([face.restorer_input_chw for face in faces]))
+
+
 COUNTS = (0, 1, 3, 0, 0, 2, 1, 0, 4, 1)
 
 
@@ -53,7 +57,9 @@ def test_every_frame_is_returned_once_in_order_with_its_faces(batch_size: int) -
 
     frames = [aligned_frame(index, faces) for index, faces in enumerate(COUNTS)]
     done = list(
-        restore_frames(frames, restore=restore, batch_size=batch_size, max_waiting_frames=5)
+        restore_frames(
+            frames, restore=of_crops(restore), batch_size=batch_size, max_waiting_frames=5
+        )
     )
     assert [frame.frame.index for frame in done] == list(range(len(COUNTS)))
     for restored, given in zip(done, frames, strict=True):
@@ -72,7 +78,7 @@ def test_crops_of_several_frames_share_a_batch() -> None:
         return unchanged(crops)
 
     frames = [aligned_frame(index, 1) for index in range(8)]
-    list(restore_frames(frames, restore=restore, batch_size=4, max_waiting_frames=16))
+    list(restore_frames(frames, restore=of_crops(restore), batch_size=4, max_waiting_frames=16))
     assert calls == [4, 4]
 
 
@@ -86,7 +92,9 @@ def test_the_number_of_waiting_frames_is_bounded() -> None:
             yield aligned_frame(index, 1 if index == 0 else 0)
 
     given = 0
-    for _ in restore_frames(frames(), restore=unchanged, batch_size=8, max_waiting_frames=6):
+    for _ in restore_frames(
+        frames(), restore=of_crops(unchanged), batch_size=8, max_waiting_frames=6
+    ):
         assert taken - given <= 6
         given += 1
     assert given == 40
@@ -95,7 +103,7 @@ def test_the_number_of_waiting_frames_is_bounded() -> None:
 def test_frames_without_faces_do_not_wait() -> None:
     stream = restore_frames(
         (aligned_frame(index, 0) for index in range(3)),
-        restore=unchanged,
+        restore=of_crops(unchanged),
         batch_size=8,
         max_waiting_frames=6,
     )
@@ -108,7 +116,7 @@ def test_each_face_gets_the_masks_of_its_own_crop() -> None:
         return RestoredCrops(images_nchw=crops, face_masks_nhw=masks, head_masks_nhw=masks / 2)
 
     frames = [aligned_frame(index, faces) for index, faces in enumerate(COUNTS)]
-    stream = restore_frames(frames, restore=restore, batch_size=3, max_waiting_frames=5)
+    stream = restore_frames(frames, restore=of_crops(restore), batch_size=3, max_waiting_frames=5)
     faces = [face for frame in stream for face in frame.faces]
     assert len(faces) == sum(COUNTS)
     for face in faces:
@@ -143,7 +151,7 @@ def test_the_restorer_gets_the_denoised_crop_if_it_exists() -> None:
     denoised = replace(frame.faces[0], denoised_chw=torch.full((3, 512, 512), 7.0))
     (done,) = restore_frames(
         [replace(frame, faces=(denoised, frame.faces[1]))],
-        restore=unchanged,
+        restore=of_crops(unchanged),
         batch_size=8,
         max_waiting_frames=6,
     )
@@ -159,7 +167,9 @@ def test_crops_of_different_sizes_come_in_different_batches() -> None:
         return RestoredCrops(images_nchw=crops)
 
     frames = [aligned_frame(index, 3, sides_px=(512, 256)) for index in range(2)]
-    done = list(restore_frames(iter(frames), restore=restore, batch_size=6, max_waiting_frames=4))
+    done = list(
+        restore_frames(iter(frames), restore=of_crops(restore), batch_size=6, max_waiting_frames=4)
+    )
     assert sizes == [(2, 256), (4, 512)]
     for before, after in zip(frames, done, strict=True):
         assert [face.aligned for face in after.faces] == list(before.faces)

@@ -7,7 +7,6 @@ from itertools import starmap
 from typing import TypeVar
 
 import torch
-from torch import Tensor
 
 from vidrestore.faces.align import align_face
 from vidrestore.faces.config import SmoothingConfig
@@ -24,7 +23,8 @@ from vidrestore.paste.settings import PasteConfig
 from vidrestore.pipeline.background.upscale_frames import Background
 from vidrestore.pipeline.field_stages import FieldMode
 from vidrestore.pipeline.finished_faces import finished_frame
-from vidrestore.pipeline.on_device.stages import DeviceRun, PasteTarget, restore_crops
+from vidrestore.pipeline.on_device.restore import restore_faces
+from vidrestore.pipeline.on_device.stages import DeviceRun, PasteTarget
 from vidrestore.prefetch import prefetched
 from vidrestore.repair.stage import repair_context_frames, repair_frames
 from vidrestore.restore.batching import restore_frames
@@ -139,7 +139,7 @@ class Stages:
 
         Holds half a smoothing window, the neighbors used for repairs, for averaging and for the
         safeguard, ``_MAX_WAITING_FRAMES`` frames that wait for a full batch, and ``_AHEAD_FRAMES``
-        between two threads; with ``gpu_stages`` also six batches of frames.
+        between two threads; with ``gpu_stages`` also eight batches of frames.
 
         Args:
             tracked: The frames that ``analyze`` yields, or a part of them that extends
@@ -161,7 +161,7 @@ class Stages:
                 batch_size=self.batch_size,
                 max_waiting_frames=_MAX_WAITING_FRAMES,
             )
-            checked = self._check(ahead(restored))
+            checked = self._check(ahead(restored), run)
             yield from map(self._finish, checked) if run is None else self._finish_on(run, checked)
 
     def _prepare(
@@ -187,20 +187,22 @@ class Stages:
             aligned_frames = watch.timed("steady", steadied)
         return iter(aligned_frames)
 
-    def _check(self, restored: Iterable[RestoredFrame]) -> Iterator[RestoredFrame]:
+    def _check(
+        self, restored: Iterable[RestoredFrame], run: DeviceRun | None
+    ) -> Iterator[RestoredFrame]:
         """Yield every frame with the strengths of its restored crops."""
         watch = self.stopwatch
-        if self.restorer.detail:
-            strengthened = strengthen_frames(
-                restored, detail=self.restorer.detail, config=EdgeGainConfig()
-            )
+        if self.restorer.detail and run is None:
+            detail = self.restorer.detail
+            strengthened = strengthen_frames(restored, detail=detail, config=EdgeGainConfig())
             restored = watch.timed("edges", strengthened)
         if self.settings.steady > 0:
             blended = blend_frames(restored, config=config_from(self.settings, TemporalConfig))
             restored = watch.timed("blend", blended)
         if self.meter is not None:
             safeguard = config_from(self.settings, SafeguardConfig)
-            judged = check_after_restore(restored, meter=self.meter, config=safeguard)
+            check = check_after_restore if run is None else run.check_after_restore
+            judged = check(restored, meter=self.meter, config=safeguard)
             restored = watch.timed("judge", judged)
         return iter(restored)
 
@@ -249,21 +251,19 @@ class Stages:
         takes_small = self.restorer.takes_small_crops and not is_enlarged
         return face.crop_side_px if takes_small else CROP_SIZE_PX
 
-    def _run_network(self, crops_NCHW: Tensor) -> RestoredCrops:
+    def _run_network(self, faces: list[AlignedFace]) -> RestoredCrops:
         with self.stopwatch.stage("restore"):
-            count = len(crops_NCHW)
-            missing = self.batch_size - count if self.pad_batches else 0
-            if missing > 0:
-                filling = crops_NCHW[-1:].expand(missing, -1, -1, -1)
-                crops_NCHW = torch.cat([crops_NCHW, filling])
+            missing = self.batch_size - len(faces) if self.pad_batches else 0
+            padded = faces + faces[-1:] * missing
             if self.settings.gpu_stages:
-                return restore_crops(self.restorer, crops_NCHW).first(count)
-            restored = self.restorer.restore_crops(crops_NCHW)
+                return restore_faces(self.restorer, padded).first(len(faces))
+            crops = torch.stack([face.restorer_input_chw for face in padded])
+            restored = self.restorer.restore_crops(crops)
             device = restored.images_nchw.device
             if device.type == "cuda":
                 # Otherwise the time would be counted where the result is first read.
                 torch.cuda.synchronize(device)
-            return restored.first(count)
+            return restored.first(len(faces))
 
     def _finish(self, restored: RestoredFrame) -> FinishedFrame:
         target = self._target(restored)

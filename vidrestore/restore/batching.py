@@ -1,17 +1,18 @@
 """Stage: restores crops in batches over frames and faces."""
 
 from collections.abc import Callable, Iterable, Iterator
-
-import torch
-from torch import Tensor
+from typing import TypeAlias
 
 from vidrestore.types import AlignedFace, AlignedFrame, RestoredCrops, RestoredFace, RestoredFrame
+
+Restore: TypeAlias = Callable[[list[AlignedFace]], RestoredCrops]
+"""Returns the restored crops of faces whose crops have one size."""
 
 
 def restore_frames(
     frames: Iterable[AlignedFrame],
     *,
-    restore: Callable[[Tensor], RestoredCrops],
+    restore: Restore,
     batch_size: int,
     max_waiting_frames: int,
 ) -> Iterator[RestoredFrame]:
@@ -22,9 +23,9 @@ def restore_frames(
 
     Args:
         frames: In order.
-        restore: Takes ``(N, 3, S, S)``, N at most ``batch_size``, and keeps the shape. Crops of
-            different sizes come in different batches.
-        batch_size: Crops per call of ``restore``, at least 1.
+        restore: Takes at most ``batch_size`` faces. Crops of different sizes come in different
+            batches.
+        batch_size: Faces per call of ``restore``, at least 1.
         max_waiting_frames: At least 1.
     """
     if batch_size < 1 or max_waiting_frames < 1:
@@ -41,7 +42,7 @@ def restore_frames(
 
 
 def _restore_waiting(
-    waiting: list[AlignedFrame], restore: Callable[[Tensor], RestoredCrops], batch_size: int
+    waiting: list[AlignedFrame], restore: Restore, batch_size: int
 ) -> Iterator[RestoredFrame]:
     faces = [face for frame in waiting for face in frame.faces]
     restored: dict[AlignedFace, RestoredFace] = {}
@@ -60,10 +61,8 @@ def _restore_waiting(
         )
 
 
-def _restore_batch(
-    batch: list[AlignedFace], restore: Callable[[Tensor], RestoredCrops]
-) -> Iterator[RestoredFace]:
-    crops = restore(torch.stack([face.restorer_input_chw for face in batch]))
+def _restore_batch(batch: list[AlignedFace], restore: Restore) -> Iterator[RestoredFace]:
+    crops = restore(batch)
     face_masks, head_masks = crops.face_masks_nhw, crops.head_masks_nhw
     for index, (face, image) in enumerate(zip(batch, crops.images_nchw, strict=True)):
         yield RestoredFace(

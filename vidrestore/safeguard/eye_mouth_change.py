@@ -13,15 +13,15 @@ from vidrestore.types import CROP_SIZE_PX, Box, FloatArray
 EYES: tuple[Box, Box] = ((152, 212, 236, 268), (276, 212, 360, 268))
 MOUTH: Box = (192, 340, 322, 420)
 """Boxes in pixels of the aligned crop."""
-_WORKING_PX = 256
+WORKING_PX = 256
 """Half of a crop's side: means over 2 x 2 pixels are fast."""
-_RESOLUTION_RATIO = 0.5
-_CELLS = (24, 96)
+RESOLUTION_RATIO = 0.5
+CELLS = (24, 96)
 """Range of cells along the crop's side: at 96 an open eye is four cells high."""
-_SIGMA_CELLS = 0.35
-_CONTRAST = (0.5, 2.0)
+SIGMA_CELLS = 0.35
+CONTRAST = (0.5, 2.0)
 """Range of contrast changes that a restorer may make."""
-_NOISE = 4.0
+NOISE = 4.0
 """Noise level, of 255: differences where there is no contrast mean little."""
 
 
@@ -38,15 +38,15 @@ def eye_mouth_change(
     Returns:
         Differences relative to the contrast: 0 for none, about 1 if the two have nothing in common.
     """
-    cells = int(np.clip(resolution_px * _RESOLUTION_RATIO, *_CELLS))
+    cells = int(np.clip(resolution_px * RESOLUTION_RATIO, *CELLS))
     before, after = _reduce(source_hw, cells), _reduce(restored_hw, cells)
     left, right, mouth = (_change(before, after, box, cells) for box in (*EYES, MOUTH))
     return max(left, right), mouth
 
 
 def _reduce(luma_hw: FloatArray, cells: int) -> FloatArray:
-    small = cv2.resize(luma_hw, (_WORKING_PX, _WORKING_PX), interpolation=cv2.INTER_AREA)
-    soft = cv2.GaussianBlur(small, (0, 0), _SIGMA_CELLS * _WORKING_PX / cells)
+    small = cv2.resize(luma_hw, (WORKING_PX, WORKING_PX), interpolation=cv2.INTER_AREA)
+    soft = cv2.GaussianBlur(small, (0, 0), SIGMA_CELLS * WORKING_PX / cells)
     return np.asarray(cv2.resize(soft, (cells, cells), interpolation=cv2.INTER_AREA), np.float32)
 
 
@@ -57,7 +57,7 @@ def _change(before: FloatArray, after: FloatArray, box: Box, cells: int) -> floa
     source -= source.mean()
     restored -= restored.mean()
     power = float(source @ source)
-    contrast = float(np.clip(source @ restored / (power + 1e-6), *_CONTRAST))
+    contrast = float(np.clip(source @ restored / (power + 1e-6), *CONTRAST))
     residual = restored - contrast * source
     count = len(residual)
-    return float(np.sqrt(residual @ residual / count) / np.sqrt(power / count + _NOISE**2))
+    return float(np.sqrt(residual @ residual / count) / np.sqrt(power / count + NOISE**2))

@@ -23,11 +23,11 @@ from vidrestore.types import CROP_SIZE_PX, FloatArray, Plane
 _SIDE_PX = 288
 _TOP_LEFT_PX = (160, 112)
 """The square that holds eyes, nose and mouth, in the space of crops."""
-_LOST_DECADES = 1.2
+LOST_DECADES = 1.2
 """Distance below the trend from which detail counts as missing."""
-_ADJACENTBINS = 5
+ADJACENT_BINS = 5
 """Number of adjacent frequencies that must lack detail; a single one may lack it by chance."""
-_OFF_AXIS_DEGREES = 25.0
+OFF_AXIS_DEGREES = 25.0
 """Directions closer to the frame's rows and columns are ignored because of block edges."""
 _LOW_CYCLES = 25.6
 """Frequency in cycles per crop below which all directions are used."""
@@ -39,9 +39,14 @@ _STEP_FLOOR = 0.3
 
 def central_square(luma_hw: FloatArray) -> FloatArray:
     """Return the square of a crop's luma that holds eyes, nose and mouth."""
-    ratio = len(luma_hw) / CROP_SIZE_PX
+    return luma_hw[central_slices(len(luma_hw))]
+
+
+def central_slices(side_px: int) -> tuple[slice, slice]:
+    """Return the rows and the columns of that square in a crop."""
+    ratio = side_px / CROP_SIZE_PX
     top, left, side = (round(length * ratio) for length in (*_TOP_LEFT_PX, _SIDE_PX))
-    return luma_hw[top : top + side, left : left + side]
+    return slice(top, top + side), slice(left, left + side)
 
 
 def effective_resolution_px(luma_hw: FloatArray, *, roll_radians: float) -> float:
@@ -60,7 +65,7 @@ def effective_resolution_px(luma_hw: FloatArray, *, roll_radians: float) -> floa
         At most S.
     """
     side_px, square = len(luma_hw), central_square(luma_hw)
-    spectrum = np.fft.rfft2((square - square.mean()) * _window(len(square)))
+    spectrum = np.fft.rfft2((square - square.mean()) * window(len(square)))
     power: Array = np.square(spectrum.real) + np.square(spectrum.imag)
     cycles, decades = _radial_spectrum(power, side_px, roll_radians)
     anchor, trend = (
@@ -75,36 +80,39 @@ def _cutoff_cycles(cycles: Array, missing: Array) -> float | None:
     """Return the cycles per crop from which detail is missing; None if none is missing."""
     sums: Array = np.cumsum(np.pad(missing, (1, 0)))
     first = np.arange(len(missing))
-    last = np.minimum(first + _ADJACENTBINS, len(missing))
+    last = np.minimum(first + ADJACENT_BINS, len(missing))
     mean = (sums[last] - sums[:-1]) / (last - first)
-    lost = np.flatnonzero((mean > _LOST_DECADES) & (cycles > ANCHOR_CYCLES[1]))
+    lost = np.flatnonzero((mean > LOST_DECADES) & (cycles > ANCHOR_CYCLES[1]))
     if not lost.size:
         return None
     index = int(lost[0])
-    if mean[index - 1] >= _LOST_DECADES:
+    if mean[index - 1] >= LOST_DECADES:
         return float(cycles[index])
-    ratio = (_LOST_DECADES - mean[index - 1]) / (mean[index] - mean[index - 1])
+    ratio = (LOST_DECADES - mean[index - 1]) / (mean[index] - mean[index - 1])
     return float(cycles[index - 1] + ratio * (cycles[index] - cycles[index - 1]))
 
 
 def _radial_spectrum(power: Array, side_px: int, roll_radians: float) -> tuple[Array, Array]:
     """Return frequencies in cycles per crop, and the mean power at each in decades."""
-    bins, (sines, cosines), low = _grid(side_px)
+    bins, (sines, cosines), low = frequency_grid(side_px)
     bin_count = BINS * side_px // CROP_SIZE_PX
     # The sine of twice the angle is 0 on both axes, and 1 between them.
     off_axis = np.abs(sines * cos(2 * roll_radians) - cosines * sin(2 * roll_radians))
-    included = low | (off_axis >= sin(2 * radians(_OFF_AXIS_DEGREES)))
+    included = low | (off_axis >= sin(2 * radians(OFF_AXIS_DEGREES)))
     return bin_frequencies(bin_count) * side_px, mean_decades(power, bins, bin_count, included)
 
 
 @cache
-def _window(side_px: int) -> FloatArray:
+def window(side_px: int) -> FloatArray:
+    """Return the weights of a square of samples whose spectrum is measured."""
     side = np.hanning(side_px)
     return (side[:, None] * side[None]).astype(np.float32)
 
 
 @cache
-def _grid(side_px: int) -> tuple[NDArray[np.int64], tuple[Array, Array], NDArray[np.bool_]]:
+def frequency_grid(
+    side_px: int,
+) -> tuple[NDArray[np.int64], tuple[Array, Array], NDArray[np.bool_]]:
     """Return bins of frequencies, sine and cosine of twice their angles, and which are low.
 
     Args:

@@ -10,7 +10,7 @@ BINS = 48
 """Number of frequencies of a crop of full size."""
 OVERSHOOT = 0.9
 """Original side over measured side: enlarging keeps slightly higher frequencies."""
-_SLOPES = (-3.5, -2.0)
+SLOPES = (-3.5, -2.0)
 """Range of the slope of faces in focus, in decades of power per decade of frequency; blur makes it
 steeper."""
 
@@ -51,5 +51,5 @@ def missing_decades(
     """
     logs = np.log10(frequencies)
     slope = float(np.polyfit(logs[trend], decades[trend], 1)[0])
-    slope = min(_SLOPES[1], max(_SLOPES[0], slope))
+    slope = min(SLOPES[1], max(SLOPES[0], slope))
     return decades[anchor].mean() + slope * (logs - logs[anchor].mean()) - decades

@@ -1,7 +1,8 @@
 """Stages: the safeguard's checks before and after restoration."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from vidrestore.safeguard.assessment import assess, combine, scale_limit, strictest
 from vidrestore.safeguard.checks import check_occlusion, check_track, crop_luma, crop_resolution_px
@@ -22,6 +23,20 @@ from vidrestore.types import (
     RestoredFrame,
     TrackedFace,
 )
+
+
+class FaceChange(NamedTuple):
+    """How far restoration changed a face."""
+
+    eyes: float
+    """See ``eye_mouth_change``."""
+    mouth: float
+    identity: float | None = None
+    """See ``IdentityMeter.distance``; None if it is not measured."""
+
+
+DueFaces = list[tuple[RestoredFace, bool]]
+"""Faces, each with whether its identity is to be compared."""
 
 
 def check_before_restore(
@@ -82,7 +97,47 @@ def check_after_restore(
         meter: Compares identities.
         config: How strongly faces are protected.
     """
-    for frame, assessments in smooth_strengths(_assess_restored(frames, meter, config)):
+    measured = (
+        (frame, [measure_change(face, meter if due else None) for face, due in faces])
+        for frame, faces in with_due_faces(frames)
+    )
+    yield from assess_changes(measured, config=config)
+
+
+def with_due_faces(frames: Iterable[RestoredFrame]) -> Iterator[tuple[RestoredFrame, DueFaces]]:
+    """Yield every frame with its faces, some of which are due.
+
+    A blink lasts three frames, so eyes and mouth are compared in every frame.
+    """
+    previous: set[int] = set()
+    for frame in frames:
+        tracks = [face.aligned.face.track_id for face in frame.faces]
+        index = frame.frame.index
+        due = [_is_due(index, IDENTITY_CHECK_INTERVAL, track, previous) for track in tracks]
+        previous = {*tracks}
+        yield frame, [*zip(frame.faces, due, strict=True)]
+
+
+def assess_changes(
+    measured: Iterable[tuple[RestoredFrame, Sequence[FaceChange]]], *, config: SafeguardConfig
+) -> Iterator[RestoredFrame]:
+    """Yield every frame once, in order, with the final assessment of each restored face.
+
+    Args:
+        measured: Frames with the change of each face, in presentation order.
+        config: How strongly faces are protected.
+    """
+    assessed = (
+        (
+            frame,
+            {
+                face.aligned.face.track_id: scale_limit(assess_change(change), config.strength)
+                for face, change in zip(frame.faces, changes, strict=True)
+            },
+        )
+        for frame, changes in measured
+    )
+    for frame, assessments in smooth_strengths(assessed):
         faces = (
             replace(
                 face,
@@ -93,34 +148,28 @@ def check_after_restore(
         yield replace(frame, faces=tuple(faces))
 
 
-def _assess_restored(
-    frames: Iterable[RestoredFrame], meter: IdentityMeter, config: SafeguardConfig
-) -> Iterator[tuple[RestoredFrame, Assessments]]:
-    previous: set[int] = set()
-    for frame in frames:
-        assessments: dict[int, Assessment] = {}
-        for face in frame.faces:
-            track = face.aligned.face.track_id
-            # A blink lasts three frames, so eyes are compared in every frame.
-            due = _is_due(frame.frame.index, IDENTITY_CHECK_INTERVAL, track, previous)
-            assessment = check_restored_face(face, meter if due else None)
-            assessments[track] = scale_limit(assessment, config.strength)
-        previous = set(assessments)
-        yield frame, assessments
-
-
-def check_restored_face(face: RestoredFace, meter: IdentityMeter | None) -> Assessment:
-    """Return the assessment of eyes and mouth, and of identity if there is a ``meter``."""
+def measure_change(face: RestoredFace, meter: IdentityMeter | None) -> FaceChange:
+    """Return the change of eyes and mouth, and of identity if there is a ``meter``."""
     source = face.aligned.crop_chw
     luma = crop_luma(source)
     resolution_px = crop_resolution_px(face.aligned, luma)
     eyes, mouth = eye_mouth_change(luma, crop_luma(face.restored_chw), resolution_px=resolution_px)
-    checks = [assess(EYE_MOUTH_CHANGE(eyes), "eyes"), assess(EYE_MOUTH_CHANGE(mouth), "mouth")]
     if meter is None:
-        return strictest(checks)
+        return FaceChange(eyes, mouth)
     distance = meter.distance(source, face.restored_chw, resolution_px=resolution_px)
-    identity = assess(IDENTITY(distance), "identity")
-    similarity = distance_to_similarity(distance)
+    return FaceChange(eyes, mouth, distance)
+
+
+def assess_change(change: FaceChange) -> Assessment:
+    """Return the assessment of what changed."""
+    checks = [
+        assess(EYE_MOUTH_CHANGE(change.eyes), "eyes"),
+        assess(EYE_MOUTH_CHANGE(change.mouth), "mouth"),
+    ]
+    if change.identity is None:
+        return strictest(checks)
+    identity = assess(IDENTITY(change.identity), "identity")
+    similarity = distance_to_similarity(change.identity)
     return replace(strictest([identity, *checks]), identity_similarity=similarity)
 
 

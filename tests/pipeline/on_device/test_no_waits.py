@@ -16,13 +16,18 @@ from support.restoring import face_at, restored_face
 from support.syncs import WaitCounter, counted
 
 from vidrestore.faces.align import crop_region
+from vidrestore.models.recognizers.dlib_resnet import DlibResNet
 from vidrestore.paste.settings import PasteConfig
 from vidrestore.pipeline.on_device.align import CropRequest, cut_crops
 from vidrestore.pipeline.on_device.average_frames import AverageJob, CropView, averages
 from vidrestore.pipeline.on_device.images.planes import upload_planes
 from vidrestore.pipeline.on_device.paste_frames import FrameToPaste, StartedPaste
+from vidrestore.pipeline.on_device.restore import strengthen_batch
+from vidrestore.pipeline.on_device.safeguard import FaceToMeasure, StartedChanges
 from vidrestore.pipeline.on_device.transfers import Uploader
+from vidrestore.restore.edge_gain import EdgeGainConfig
 from vidrestore.restore.settings import TemporalConfig
+from vidrestore.safeguard.identity import IdentityMeter
 from vidrestore.settings import MaskShape
 from vidrestore.types import PixelFormat
 
@@ -91,6 +96,31 @@ def test_a_batch_is_averaged_without_a_wait() -> None:
     assert not few.waits
     assert not many.waits
     assert many.operations["grid_sampler_2d"] == few.operations["grid_sampler_2d"] > 0
+
+
+def strengthen_and_measure(frames: int) -> None:
+    """Strengthen and measure a small and a full crop of some frames on the device."""
+    meter = IdentityMeter(DlibResNet(), device=META)
+    frame = tagged(YUV420, full_range=False)
+    for side_px in (256, 512):
+        images = torch.zeros(4, 3, side_px, side_px, device=META)
+        restored = restored_face(frame, geometry_of(frame), FACES[1], gain=0.5, side_px=side_px)
+        aligned = [restored.aligned] * len(images)
+        strong = strengthen_batch(images, aligned, detail=0.5, config=EdgeGainConfig())
+        faces = [
+            FaceToMeasure(restored, (images[index], strong[index]), index % 2 == 0)
+            for index in range(frames)
+        ]
+        StartedChanges(faces, meter=meter, batch_size=4)
+
+
+def test_a_batch_is_strengthened_and_measured_without_a_wait() -> None:
+    strengthen_and_measure(1)  # fills caches
+    few, many = (counted(partial(strengthen_and_measure, frames)) for frames in (3, 4))
+    assert not few.waits
+    assert not many.waits
+    for name in ("bmm", "conv2d", "grid_sampler_2d"):
+        assert many.operations[name] == few.operations[name] > 0
 
 
 def test_the_operations_do_not_grow_with_the_frames_of_a_batch() -> None:

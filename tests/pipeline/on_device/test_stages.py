@@ -6,6 +6,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -13,24 +14,42 @@ from support.clips import Clip, make_clip
 from support.faceclips import FACE_SIZE_HW, face_picture, three_shot_film
 from support.faces import ScriptedDetector, example_images, face_at, frame_of
 from support.fake_restorer import ContrastRestorer, InterruptError, load_fake_restorer
+from support.restoring import face_at as face_in_frame
+from support.safeguards import face_crop
+from torch import Tensor
 
 from vidrestore import JobSettings, RestoreReport, RestoreSettings, restore_video
 from vidrestore.media.input.source import open_source
 from vidrestore.models.registry import RestorerSpec
 from vidrestore.pipeline import setup as prepared
+from vidrestore.pipeline.on_device import stages as run_on_device
+from vidrestore.pipeline.on_device.align import CropRequest, CutCrop, cut_crops
 from vidrestore.pipeline.on_device.images.planes import DevicePlanes
 from vidrestore.pipeline.stages import Stages
 from vidrestore.progress import Progress
 from vidrestore.restore.restorer import Restorer
+from vidrestore.safeguard.identity import IdentityMeter, packaged_dlib_resnet
 from vidrestore.stage_timer import Stopwatch
 from vidrestore.types import DisplayGeometry, Frame, TrackedFace, TrackedFrame
 
 FRAMES = 20
+CPU = torch.device("cpu")
 MOST_APART = 1
 """Levels of 255 by which a sample may differ from that of the stages for one frame."""
 MOST_APART_IN_FIELDS = 2
 SHORT = JobSettings(segment_seconds=0.2)
 RESUME = JobSettings(segment_seconds=0.2, resume=True)
+
+
+class OnDevice(Tensor):
+    """A tensor that counts as one on the device, which is the CPU."""
+
+
+def cut_crops_on_device(
+    requests: Sequence[CropRequest], *, batch_size: int, device: torch.device
+) -> list[CutCrop]:
+    crops = cut_crops(requests, batch_size=batch_size, device=device)
+    return [crop._replace(crop_chw=crop.crop_chw.as_subclass(OnDevice)) for crop in crops]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -141,17 +160,21 @@ def test_the_report_says_why_a_network_was_not_recorded(
     assert any("CUDA graph" in note and "it reads a value" in note for note in report.notes)
 
 
-def stages(batch_size: int = 4, *, overlap: bool = False) -> Stages:
+def stages(
+    batch_size: int = 4, *, overlap: bool = False, on: bool = True, guarded: bool = False
+) -> Stages:
+    meter = IdentityMeter(packaged_dlib_resnet(), device=CPU) if guarded else None
     spec = RestorerSpec(build=ContrastRestorer, crop_size_px=512, license="none")
-    restorer = Restorer(ContrastRestorer(), spec, device=torch.device("cpu"), dtype=torch.float32)
+    restorer = Restorer(ContrastRestorer(), spec, device=CPU, dtype=torch.float32, detail=0.5)
     return Stages(
         detector=ScriptedDetector({}),
         restorer=restorer,
         geometry=DisplayGeometry(coded_hw=(128, 128)),
-        settings=RestoreSettings(min_face_px=12, gpu_stages=True),
+        settings=RestoreSettings(min_face_px=12, gpu_stages=on, keep_good=0.0),
         batch_size=batch_size,
         stopwatch=Stopwatch(),
         overlap=overlap,
+        meter=meter,
     )
 
 
@@ -183,8 +206,53 @@ def test_three_threads_give_the_samples_of_one() -> None:
         assert most_apart([first.frame], [other.frame]) == 0
 
 
-def test_memory_is_bounded() -> None:
-    connected = stages()
+def frontal(count: int) -> list[TrackedFrame]:
+    """Return frames that a face fills, which moves up and down."""
+    picture = (cv2.resize(face_crop(), (128, 128), interpolation=cv2.INTER_AREA) * 255).round()
+    face = face_in_frame((63.5, 63.5), size_px=128)
+    return [
+        TrackedFrame(
+            frame=frame_of(
+                np.roll(picture.astype(np.uint8), index % 2, axis=0),
+                index=index,
+                ticks=3600 * index,
+            ),
+            shot=0,
+            faces=(face,),
+        )
+        for index in range(count)
+    ]
+
+
+def test_faces_are_assessed_and_strengthened_as_without() -> None:
+    frames = frontal(9)
+    on, off = (list(stages(on=on, guarded=True).restore(frames)) for on in (True, False))
+    for frame, expected in zip(on, off, strict=True):
+        assert most_apart([frame.frame], [expected.frame]) <= MOST_APART
+        (face,), (other,) = frame.faces, expected.faces
+        assert face.restored
+        assert face.assessment.reason == other.assessment.reason
+        assert face.assessment.strength == pytest.approx(other.assessment.strength, abs=1e-3)
+        similarity, like = (item.assessment.identity_similarity for item in (face, other))
+        assert similarity == pytest.approx(like, abs=1e-3)
+        assert face.luma_after == pytest.approx(other.luma_after, abs=0.1)
+
+
+def test_a_crop_is_uploaded_once_after_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    uploaded: list[int] = []
+
+    def upload(images: Sequence[Tensor], device: torch.device) -> list[Tensor]:
+        uploaded.append(sum(not isinstance(image, OnDevice) for image in images))
+        return [image.as_subclass(OnDevice) for image in images]
+
+    monkeypatch.setattr(run_on_device, "upload_images", upload)
+    monkeypatch.setattr(run_on_device, "cut_crops", cut_crops_on_device)
+    assert len(list(stages(guarded=True).restore(frontal(9)))) == sum(uploaded) == 9
+
+
+@pytest.mark.parametrize(("guarded", "batches"), [(False, 6), (True, 8)])
+def test_memory_is_bounded(guarded: bool, batches: int) -> None:
+    connected = stages(guarded=guarded)
     asked = 0
 
     def counted() -> Iterator[TrackedFrame]:
@@ -199,7 +267,7 @@ def test_memory_is_bounded() -> None:
         if done % 20 == 10:
             held = sum(type(item) is DevicePlanes for item in gc.get_objects())
             most_held = max(most_held, held)
-    assert most_ahead <= connected.context_frames + 6 * connected.batch_size + 16
+    assert most_ahead <= connected.context_frames + batches * connected.batch_size + 16
     assert 0 < most_held <= most_ahead + connected.batch_size
     gc.collect()
     assert not any(type(item) is DevicePlanes for item in gc.get_objects())

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vidrestore.pipeline.on_device.images.filters import medians
+from vidrestore.pipeline.on_device.images.filters import luma_of, medians
 from vidrestore.pipeline.on_device.images.resample import average_areas
 from vidrestore.restore.motion_average import (
     BRIGHTNESS_PX,
@@ -20,8 +20,6 @@ from vidrestore.restore.motion_average import (
     RESIDUAL_PX,
     THUMBNAIL_PX,
 )
-
-_LUMA = (0.299, 0.587, 0.114)
 
 
 class Neighbors(NamedTuple):
@@ -42,7 +40,7 @@ class Neighbors(NamedTuple):
 def make_thumbnails(crops: Tensor) -> tuple[Tensor, Tensor]:
     """Return crops reduced to ``(F, 3, T, T)``, and their gray levels, ``(F, T, T)`` uint8."""
     thumbnails = average_areas(crops, THUMBNAIL_PX)
-    levels = (_luma(thumbnails)[:, 0] * 255.0).round().clamp(0, 255)
+    levels = (luma_of(thumbnails)[:, 0] * 255.0).round().clamp(0, 255)
     return thumbnails, levels.to(torch.uint8)
 
 
@@ -64,12 +62,12 @@ def motion_compensated_averages(
     if not coarse_color:
         change = _warped_change(crops, neighbors.crops, neighbors.flows, ratios)
         return (crops + change + _enlarged(brightness, crops.shape[-1])).clamp(0.0, 1.0)
-    lumas = [_luma(other) for other in neighbors.crops]
-    change = _warped_change(_luma(crops), lumas, neighbors.flows, ratios)
+    lumas = [luma_of(other) for other in neighbors.crops]
+    change = _warped_change(luma_of(crops), lumas, neighbors.flows, ratios)
     side = THUMBNAIL_PX * max(1, crops.shape[-1] // (2 * THUMBNAIL_PX))
     halves = [average_areas(other, side) for other in neighbors.crops]
     color = _warped_change(average_areas(crops, side), halves, neighbors.flows, ratios)
-    coarse = _enlarged(brightness, side) + color - _luma(color)
+    coarse = _enlarged(brightness, side) + color - luma_of(color)
     return (crops + change + _enlarged(coarse, crops.shape[-1])).clamp(0.0, 1.0)
 
 
@@ -125,9 +123,3 @@ def _enlarged(images: Tensor, side: int) -> Tensor:
     if images.shape[-1] == side:
         return images
     return F.interpolate(images, (side, side), mode="bilinear", align_corners=False)
-
-
-def _luma(images: Tensor) -> Tensor:
-    """Return ``(F, 1, h, w)``."""
-    red, green, blue = (images[:, channel : channel + 1] for channel in range(3))
-    return _LUMA[0] * red + _LUMA[1] * green + _LUMA[2] * blue

@@ -1,4 +1,4 @@
-"""The stages that ``--gpu-stages`` runs on the device: aligning, averaging and pasting."""
+"""The stages that ``--gpu-stages`` runs on the device around the network: from crops to frames."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -16,15 +16,22 @@ from vidrestore.pipeline.on_device.average_frames import CropView, Views, averag
 from vidrestore.pipeline.on_device.batching import chunks, started_ahead
 from vidrestore.pipeline.on_device.images.planes import DevicePlanes, upload_planes
 from vidrestore.pipeline.on_device.paste_frames import FrameToPaste, StartedPaste
+from vidrestore.pipeline.on_device.safeguard import FaceToMeasure, StartedChanges
 from vidrestore.pipeline.on_device.transfers import Download, Uploader, upload_images
-from vidrestore.restore.restorer import Restorer
 from vidrestore.restore.settings import TemporalConfig
+from vidrestore.safeguard.config import SafeguardConfig
+from vidrestore.safeguard.identity import IdentityMeter
+from vidrestore.safeguard.stage import (
+    DueFaces,
+    FaceChange,
+    assess_changes,
+    with_due_faces,
+)
 from vidrestore.sliding_window import Window, sliding_window
 from vidrestore.types import (
     AlignedFace,
     AlignedFrame,
     DisplayGeometry,
-    RestoredCrops,
     RestoredFrame,
     TrackedFace,
     TrackedFrame,
@@ -54,6 +61,8 @@ class _Held(NamedTuple):
     """By track."""
     views: Views
     """Of those whose gray levels are downloaded."""
+    restored: dict[int, Tensor]
+    """The restored crops that the safeguard measured, by track."""
 
 
 class _StartedAlign(NamedTuple):
@@ -64,7 +73,7 @@ class _StartedAlign(NamedTuple):
 
 
 class DeviceRun:
-    """Aligns, averages and pastes the frames of one run, which stay on the device in between.
+    """Aligns, averages, checks and pastes the frames of one run, which stay on the device.
 
     Between its methods are the stages that work on crops in the machine's memory. It holds the
     planes and the crops of the frames that these buffer, and of two batches for each method.
@@ -115,7 +124,7 @@ class DeviceRun:
             for slot, face, source in faces
         ]
         crops = cut_crops(requests, batch_size=self._batch_size, device=self._device)
-        held = {slot: _Held(planes[slot], {}, {}) for slot in used}
+        held = {slot: _Held(planes[slot], {}, {}, {}) for slot in used}
         for (slot, face, _), crop in zip(faces, crops, strict=True):
             held[slot].crops[face.track_id] = crop
         self._held |= {frames[slot].frame.index: held[slot] for slot in used}
@@ -183,6 +192,43 @@ class DeviceRun:
         results = averages(jobs, config=config, batch_size=self._batch_size, device=self._device)
         return dict(zip((job.place for job in jobs), results, strict=True))
 
+    def check_after_restore(
+        self, frames: Iterable[RestoredFrame], *, meter: IdentityMeter, config: SafeguardConfig
+    ) -> Iterator[RestoredFrame]:
+        """Yield every frame in order, with the final assessment of each restored face.
+
+        Args:
+            frames: In presentation order.
+            meter: Compares identities.
+            config: How strongly faces are protected.
+        """
+        yield from assess_changes(self._measured(frames, meter), config=config)
+
+    def _measured(
+        self, frames: Iterable[RestoredFrame], meter: IdentityMeter
+    ) -> Iterator[tuple[RestoredFrame, list[FaceChange]]]:
+        batches = chunks(with_due_faces(frames), min(self._batch_size, MAX_CHUNK_FRAMES))
+        for batch, started in started_ahead(
+            batches, lambda batch: (batch, self._measuring(batch, meter))
+        ):
+            changes = iter(started.wait())
+            for frame, faces in batch:
+                yield frame, [next(changes) for _ in faces]
+
+    @retry_out_of_memory
+    def _measuring(
+        self, batch: Sequence[tuple[RestoredFrame, DueFaces]], meter: IdentityMeter
+    ) -> StartedChanges:
+        faces = [(frame.frame.index, *face) for frame, faces in batch for face in faces]
+        images = upload_images([face.restored_chw for _, face, _ in faces], self._device)
+        measured: list[FaceToMeasure] = []
+        for (index, face, is_due), image in zip(faces, images, strict=True):
+            held, track = self._held[index], face.aligned.face.track_id
+            held.restored[track] = image
+            crops = (held.crops[track].crop_chw, image)
+            measured.append(FaceToMeasure(face, crops, is_due))
+        return StartedChanges(measured, meter=meter, batch_size=self._batch_size)
+
     def paste(
         self, frames: Iterable[PasteTarget], *, config: PasteConfig
     ) -> Iterator[tuple[PasteTarget, PasteResult]]:
@@ -241,24 +287,9 @@ def _crops_of(targets: Sequence[PasteTarget], held: Sequence[_Held | None]) -> l
     images: list[Tensor] = []
     for target, here in zip(targets, held, strict=True):
         for face in target.shown.faces:
-            track, crop = face.aligned.face.track_id, face.aligned.crop_chw
-            images += [crop if here is None else here.crops[track].crop_chw, face.restored_chw]
+            crop, restored = face.aligned.crop_chw, face.restored_chw
+            if here is not None:
+                track = face.aligned.face.track_id
+                crop, restored = here.crops[track].crop_chw, here.restored.get(track, restored)
+            images += [crop, restored]
     return images
-
-
-def restore_crops(restorer: Restorer, crops_NCHW: Tensor) -> RestoredCrops:
-    """Return a batch of crops restored, in the machine's memory as they are; waits for the device.
-
-    Args:
-        restorer: The restorer.
-        crops_NCHW: As ``Restorer.restore_crops`` takes them.
-    """
-    if restorer.device.type == "cuda" and crops_NCHW.device.type == "cpu":
-        crops_NCHW = crops_NCHW.pin_memory().to(restorer.device, non_blocking=True)
-    crops = restorer.restore_crops(crops_NCHW)
-    masks = (crops.face_masks_nhw, crops.head_masks_nhw)
-    present = [mask for mask in masks if mask is not None]
-    images, *hosts = Download([crops.images_nchw, *present]).wait()
-    rest = iter(hosts)
-    face_masks, head_masks = (None if mask is None else next(rest) for mask in masks)
-    return RestoredCrops(images_nchw=images, face_masks_nhw=face_masks, head_masks_nhw=head_masks)

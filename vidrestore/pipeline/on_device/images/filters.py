@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+_LUMA = (0.299, 0.587, 0.114)
+
 
 def correlate(
     images_nchw: Tensor,
@@ -54,15 +56,56 @@ def gaussian_blur(images_nchw: Tensor, sigma: float, *, reflect: bool = True) ->
         sigma: Standard deviation in pixels.
         reflect: Whether the images are reflected beyond their borders, or these are repeated.
     """
-    taps = _gaussian_taps(sigma)
+    taps = gaussian_taps(sigma)
     across = correlate(images_nchw, taps, dim=3, reflect=reflect)
     return correlate(across, taps, dim=2, reflect=reflect)
 
 
 @lru_cache(maxsize=64)
-def _gaussian_taps(sigma: float) -> list[float]:
+def gaussian_taps(sigma: float) -> list[float]:
+    """Return the taps of OpenCV's filter of float32 images, an odd number of them."""
     side = round(sigma * 8 + 1) | 1  # the side that OpenCV chooses for float32
     return cv2.getGaussianKernel(side, sigma, cv2.CV_32F).ravel().tolist()
+
+
+def filter_matrices(taps_fn: Tensor, size: int, *, reflect: bool = True) -> Tensor:
+    """Return ``(F, size, size)``: a filter along one dimension of each image, as a matrix.
+
+    Zeros at both ends of the taps do not change a bit of it.
+
+    Args:
+        taps_fn: ``(F, N)`` taps, N odd and at most ``2 * size - 1``.
+        size: Samples along the dimension.
+        reflect: Whether images are reflected beyond their borders, or these are repeated.
+    """
+    reach = taps_fn.shape[1] // 2
+    places = torch.arange(size + 2 * reach, device=taps_fn.device)
+    taps_at = places[None] - places[:size, None]
+    inside = (taps_at >= 0) & (taps_at <= 2 * reach)
+    wide = torch.where(inside, taps_fn[:, taps_at.clamp(0, 2 * reach)], 0.0)
+    inner = wide[:, :, reach : reach + size].clone()
+    before, after = wide[:, :, :reach], wide[:, :, reach + size :]
+    if reflect:
+        inner[:, :, 1 : reach + 1] += before.flip(2)
+        inner[:, :, size - 1 - reach : size - 1] += after.flip(2)
+    else:
+        inner[:, :, 0] += before.sum(dim=2)
+        inner[:, :, -1] += after.sum(dim=2)
+    return inner
+
+
+def extremes(images_nhw: Tensor, reach: int) -> tuple[Tensor, Tensor]:
+    """Return the least and the largest value within ``reach`` samples in every direction."""
+    signed = torch.stack([-images_nhw, images_nhw])
+    for window, pad in (((2 * reach + 1, 1), (reach, 0)), ((1, 2 * reach + 1), (0, reach))):
+        signed = F.max_pool2d(signed, window, stride=1, padding=pad)
+    return -signed[0], signed[1]
+
+
+def luma_of(images: Tensor) -> Tensor:
+    """Return ``(F, 1, h, w)`` of ``(F, 3, h, w)`` RGB."""
+    red, green, blue = (images[:, channel : channel + 1] for channel in range(3))
+    return _LUMA[0] * red + _LUMA[1] * green + _LUMA[2] * blue
 
 
 def medians(values_fn: Tensor, valid_fn: Tensor) -> tuple[Tensor, Tensor]:
