@@ -63,6 +63,12 @@ def resolve_device(name: str) -> "torch.device":
     return torch.device("cuda", index)
 
 
+def gpu_number(name: str) -> int:
+    """Return the number of the GPU beside a device: of the first one, unless it is ``cuda:N``."""
+    number = name.rpartition(":")[2]
+    return int(number) if number.isascii() and number.isdigit() else 0
+
+
 def resolve_precision(name: str, device: "torch.device") -> "torch.dtype":
     """Return the number format that networks run in on ``device``.
 

@@ -5,6 +5,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vidrestore.devices import gpu_number
 from vidrestore.errors import MediaError
 from vidrestore.jobs.store.frame_analysis import FrameMismatchError
 from vidrestore.media.input.folder import missing_frame_numbers
@@ -51,6 +52,7 @@ def open_setup(
 
     Raises:
         MediaError: The source cannot be read or is refused.
+        DeviceError: The GPU cannot decode it.
         ConfigError: A setting does not suit the source.
     """
     with open_source(
@@ -59,6 +61,7 @@ def open_setup(
         end_seconds=settings.end_seconds,
         fps=settings.fps,
         program=settings.program,
+        gpu=gpu_number(settings.device) if settings.hardware_decoding else None,
     ) as source:
         if check_format:
             check_rate_is_needed(source.info, settings.fps)

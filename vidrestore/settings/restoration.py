@@ -144,10 +144,17 @@ class RestoreSettings(FrameSettings):
     )
     gpu_stages: bool = option(
         False,
-        "Also cut out, average and paste faces on the device, in batches. Has never been run on a "
-        "GPU.",
+        "Also cut out, average, check and paste faces on the device, in batches. Has never been "
+        "run on a GPU.",
         group="The machine",
         see="scaling.md#batches-on-the-device",
+    )
+    hardware_decoding: bool = option(
+        False,
+        "Decode films on the GPU's decoder (NVDEC): H.264 of 8 bits, HEVC of 8 or 10 bits, 4:2:0. "
+        "Has never been run on a GPU.",
+        group="The machine",
+        see="scaling.md#hardware-decoding",
     )
 
     def __post_init__(self) -> None:

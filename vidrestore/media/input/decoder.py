@@ -15,11 +15,13 @@ from typing import cast
 
 import av
 import av.error
+from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Discard
 from av.video.stream import VideoStream
 
 from vidrestore.media.file_kinds import container_facts
+from vidrestore.media.hardware_decoding import open_on_gpu
 from vidrestore.media.input.avi_timing import delay_ticks, with_presentation_times
 from vidrestore.media.input.demuxer import demux_past_errors, is_damage
 from vidrestore.media.input.ffv1_checksums import SliceChecker
@@ -35,21 +37,32 @@ _MAX_REORDERED = 64
 class VideoDecoder:
     """Decodes one video stream of one file."""
 
-    def __init__(self, path: Path, stream_index: int) -> None:
+    def __init__(self, path: Path, stream_index: int, *, gpu: int | None = None) -> None:
+        """Open a file.
+
+        Args:
+            path: The file.
+            stream_index: Index of the stream.
+            gpu: Number of the GPU that decodes; None for the processor.
+        """
         self._path = path
         self._stream_index = stream_index
+        self.gpu = gpu
         self.damaged_packets = 0
         self.damaged_at_end = 0
         """Damaged packets after the last decoded frame."""
         self.packets_read = 0
         self._first_dts: int | None = None
-        self._container = open_container(path)
+        self._container = self._opened()
         self._pass_number = 0
         self._pending_pts: set[int] = set()
         self._last_pts: int | None = None
         self._key_pts: int | None = None
         self._is_from_start = False
         self._delay_ticks: int | None = None
+
+    def _opened(self) -> InputContainer:
+        return open_container(self._path) if self.gpu is None else open_on_gpu(self._path, self.gpu)
 
     @property
     def stream(self) -> VideoStream:
@@ -117,7 +130,7 @@ class VideoDecoder:
         self._pass_number += 1
         if self._pass_number > 1:
             self._container.close()
-            self._container = open_container(self._path)
+            self._container = self._opened()
         self._pending_pts.clear()
         self._last_pts = None
         self._first_dts = self._key_pts = None
@@ -126,7 +139,8 @@ class VideoDecoder:
         for stream in self._container.streams:
             if stream.index != self._stream_index:
                 stream.discard = Discard.all
-        self.stream.thread_type = threads
+        # A GPU needs no threads, which would hold more of its pictures.
+        self.stream.thread_type = threads if self.gpu is None else "NONE"
         if start_ticks is not None:
             try:
                 self._container.seek(start_ticks, stream=self.stream)

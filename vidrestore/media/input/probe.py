@@ -10,6 +10,7 @@ import av
 import av.error
 import numpy as np
 from av.codec.context import Flags
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Disposition
@@ -49,8 +50,12 @@ _PACKETS_TO_GUESS_RATE = 120
 _MAX_REORDERED = 20
 
 
-def open_container(path: Path) -> InputContainer:
+def open_container(path: Path, *, accelerator: HWAccel | None = None) -> InputContainer:
     """Open a film for reading.
+
+    Args:
+        path: The film.
+        accelerator: What decodes its video; None for the processor.
 
     Raises:
         MediaError: FFmpeg cannot read it.
@@ -59,7 +64,11 @@ def open_container(path: Path) -> InputContainer:
         refuse_unsupported_image(path)
         # With the protocol in front, a name cannot be mistaken for a URL.
         container = av.open(
-            f"file:{path}", "r", metadata_errors="replace", container_options=DEMUXER_OPTIONS
+            f"file:{path}",
+            "r",
+            metadata_errors="replace",
+            container_options=DEMUXER_OPTIONS,
+            hwaccel=accelerator,
         )
     for stream in container.streams.video:
         if cast(object, stream.codec_context) is not None:
@@ -134,7 +143,7 @@ def video_info_of(
 ) -> VideoInfo:
     """Return the info of an open film. Decodes the first frame, so seek before reading."""
     programs = programs_of(container)
-    frame, ticks, key_ticks = _decode_start(container, stream, path)
+    frame, ticks, key_ticks = decode_start(container, stream, path)
     layout = source_layout(frame.format.name)
     orientation = orientation_of(frame)
     rate = _frame_rate(container, stream)
@@ -193,10 +202,14 @@ def _frame_rate(container: InputContainer, stream: VideoStream) -> Fraction | No
     return stream.average_rate or stream.guessed_rate
 
 
-def _decode_start(
+def decode_start(
     container: InputContainer, stream: VideoStream, path: Path
 ) -> tuple[av.VideoFrame, list[int], int | None]:
-    """Return the first frame, ``pts`` of the first packets, and that of the first key packet."""
+    """Return the first frame, ``pts`` of the first packets, and that of the first key packet.
+
+    Raises:
+        MediaError: None of the first frames can be decoded.
+    """
     first: av.VideoFrame | None = None
     ticks: list[int] = []
     key_ticks: int | None = None

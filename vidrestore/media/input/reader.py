@@ -14,6 +14,7 @@ from vidrestore.media.color.pixel_formats import frame_planes, source_layout
 from vidrestore.media.ffmpeg_errors import media_errors
 from vidrestore.media.fields.field_order import FieldOrderReader
 from vidrestore.media.file_kinds import container_facts
+from vidrestore.media.hardware_decoding import check_gpu_decodes
 from vidrestore.media.input.clock import Clock, frames_from_index
 from vidrestore.media.input.decoder import VideoDecoder, header_end_seconds
 from vidrestore.media.input.probe import probe_video
@@ -44,6 +45,7 @@ class VideoSource:
         time_range: TimeRange,
         fps: Fraction | None = None,
         program: int | None = None,
+        gpu: int | None = None,
     ) -> None:
         self.info: VideoInfo = at_frame_rate(probe_video(path, program=program), fps)
         self.time_range = time_range
@@ -51,7 +53,9 @@ class VideoSource:
         """Frames whose timestamp was missing or did not increase."""
         self._corrupt_frames = 0
         self._missing_frames = 0
-        self._decoder = VideoDecoder(path, self.info.video_stream_index)
+        if gpu is not None:
+            check_gpu_decodes(self.info, gpu)
+        self._decoder = VideoDecoder(path, self.info.video_stream_index, gpu=gpu)
         self._fields = FieldOrderReader()
         if time_range.start_seconds is not None:
             self.info = self._info_from(time_range)
@@ -63,10 +67,13 @@ class VideoSource:
             for decoded in self._decoded_from(start):
                 if start is None or (decoded.pts or 0) * self.info.time_base >= start:
                     size_hw = (decoded.height, decoded.width)
+                    # A GPU has other names for the same samples.
+                    is_named = self._decoder.gpu is None
+                    name = decoded.format.name if is_named else self.info.pixel_format_name
                     return replace(
                         self.info,
                         geometry=replace(self.info.geometry, coded_hw=size_hw),
-                        pixel_format_name=decoded.format.name,
+                        pixel_format_name=name,
                         pixel_format=source_layout(decoded.format.name).planar,
                     )
         return self.info

@@ -92,6 +92,7 @@ def open_source(
     end_seconds: Fraction | float | None = None,
     fps: Fraction | None = None,
     program: int | None = None,
+    gpu: int | None = None,
 ) -> Generator[Source]:
     """Open a film, an image sequence, or an image.
 
@@ -102,13 +103,15 @@ def open_source(
         fps: Frames per second of an image sequence (None: 25), or of a raw stream or pipe that
             does not state its rate.
         program: Number of the program of a transport stream; None for the first with video.
+        gpu: Number of the GPU that decodes a film; None for the processor.
 
     Raises:
-        MediaError: It cannot be read, or is a raw stream of unknown rate.
+        MediaError: It cannot be read, is a raw stream of unknown rate, or nothing for a GPU.
+        DeviceError: The GPU cannot decode it.
         ConfigError: The times or the rate are impossible.
     """
     time_range = _time_range(exact_seconds(start_seconds), exact_seconds(end_seconds))
-    source = _open(path, time_range, fps, program)
+    source = _open(path, time_range, fps, program, gpu)
     try:
         yield source
     finally:
@@ -116,16 +119,18 @@ def open_source(
 
 
 def _open(
-    path: Path, time_range: TimeRange, fps: Fraction | None, program: int | None
+    path: Path, time_range: TimeRange, fps: Fraction | None, program: int | None, gpu: int | None
 ) -> PipeSource | VideoSource | ImageSource:
     is_video = kind_of_source(path) == "film"
     if program is not None and (is_standard_stream(path) or not is_video):
         raise ConfigError(f"{path}: it has no programs; leave out --program")
+    if gpu is not None and (is_standard_stream(path) or not is_video):
+        raise ConfigError(f"{path}: only films are decoded by a GPU; leave out --hardware-decoding")
     if is_standard_stream(path):
         return PipeSource(path, time_range=time_range, fps=fps)
     path = checked_source(path)
     if is_video:
-        return VideoSource(path, time_range=time_range, fps=fps, program=program)
+        return VideoSource(path, time_range=time_range, fps=fps, program=program, gpu=gpu)
     fps = DEFAULT_IMAGE_RATE if fps is None else fps
     return ImageSource(path, time_range=time_range, fps=fps)
 
