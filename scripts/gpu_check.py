@@ -28,10 +28,12 @@ LIMIT_SECONDS = {
     "ceilings": 90,
     "stages": 240,
     "batches": 90,
+    "safeguard": 60,
+    "nvdec": 90,
     "copies": 30,
 }
 """Steps in order."""
-NEED_GPU = frozenset({"tests", "memory", "copies"})
+NEED_GPU = frozenset({"tests", "memory", "nvdec", "copies"})
 
 
 def run_step(name: str, arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from benchmark import ROOT, film, transcode
 from benchmark_networks import load_or_fill
+from gpu_check_device import nvdec, safeguard
 from gpu_check_films import batches, stages, whole_film
 from torch import Tensor
 
@@ -63,18 +64,26 @@ def tests(device_name: str, tiny: bool) -> Result:
 
 
 def networks(device_name: str, tiny: bool) -> Result:
-    """Time lite and GFPGAN in batches: eager, compiled, and as a CUDA graph."""
+    """Time lite and GFPGAN in batches: eager, compiled, and as a CUDA graph, with their start-up.
+
+    A film pays for a start-up once it has ``pays_after_faces``.
+    """
     device = resolve_device(device_name)
     prepare_device(device)
     dtype = resolve_precision("auto", device)
     results: Result = {}
+    start_ups: Result = {}
+    pays: Result = {}
     for name in ["lite"] if tiny else ["lite", "gfpgan-1.4"]:
         restorer = load_or_fill(name, device, dtype)
         for batch in (1, 2) if tiny else (1, 2, 4, 8, 16, 32, 64):
-            ways = _ways(restorer, batch, tiny=tiny)
-            results[f"{name} {batch}"] = {
-                way: _faces_per_second(run, restorer, batch) for way, run in ways.items()
+            timed = {
+                way: _timed(start, restorer, batch)
+                for way, start in _ways(restorer, batch, tiny=tiny).items()
             }
+            results[f"{name} {batch}"] = {way: rate for way, (_, rate) in timed.items()}
+            start_ups[f"{name} {batch}"] = {way: start for way, (start, _) in timed.items()}
+            pays[f"{name} {batch}"] = {way: _pays_after(timed, way) for way in timed}
     best = {
         name: max(
             rate
@@ -85,18 +94,36 @@ def networks(device_name: str, tiny: bool) -> Result:
         for name in {key.split()[0] for key in results}
     }
     line = ", ".join(f"{name} {rate:.0f} faces/s" for name, rate in sorted(best.items()))
-    return {"faces_per_second": results, "precision": str(dtype), "line": line}
+    return {
+        "faces_per_second": results,
+        "start_up_seconds": start_ups,
+        "pays_after_faces": pays,
+        "precision": str(dtype),
+        "line": line,
+    }
 
 
-def _ways(restorer: Restorer, batch: int, *, tiny: bool) -> Mapping[str, Run]:
-    ways: dict[str, Run] = {"eager": restorer.restore_images}
+def _ways(restorer: Restorer, batch: int, *, tiny: bool) -> Mapping[str, Callable[[], Run]]:
+    """Return what starts each way to run the network."""
+    ways: dict[str, Callable[[], Run]] = {"eager": lambda: restorer.restore_images}
     if restorer.device.type != "cuda" or tiny:
         return ways
     if batch in (1, 16):  # each size is compiled by itself, for half a minute
-        compiled = torch.compile(restorer.network, dynamic=False)
-        ways["compiled"] = lambda crops: compiled(_network_input(crops))
-    ways["graph"] = _graph(restorer, batch)
+
+        def compiled() -> Run:
+            network = torch.compile(restorer.network, dynamic=False)
+            return lambda crops: network(_network_input(crops))
+
+        ways["compiled"] = compiled
+    ways["graph"] = lambda: _graph(restorer, batch)
     return ways
+
+
+def _pays_after(timed: Mapping[str, tuple[float, float]], way: str) -> float | None:
+    """Return after how many faces a way is faster than eager in all; None if it never is."""
+    (first, slow), (start_up, fast) = timed["eager"], timed[way]
+    gain = 1 / slow - 1 / fast  # seconds a face
+    return max(0.0, start_up - first) / gain if gain > 0 else None
 
 
 def _network_input(crops_NCHW: Tensor) -> Tensor:
@@ -123,17 +150,20 @@ def _graph(restorer: Restorer, batch: int) -> Run:
     return replay
 
 
-def _faces_per_second(run: Run, restorer: Restorer, batch: int) -> float:
+def _timed(start: Callable[[], Run], restorer: Restorer, batch: int) -> tuple[float, float]:
+    """Return the seconds until the first result, and the faces per second after it."""
     side = restorer.spec.crop_size_px
     crops = torch.rand(batch, 3, side, side, device=restorer.device)
     times: list[float] = []
     with torch.inference_mode():
+        started = time.perf_counter()
+        run = start()
         for _ in range(_REPEATS + 2):
-            started = time.perf_counter()
             run(crops)
             _wait(restorer.device)
             times.append(time.perf_counter() - started)
-    return batch / float(np.median(times[2:]))
+            started = time.perf_counter()
+    return times[0], batch / float(np.median(times[2:]))
 
 
 def _wait(device: torch.device) -> None:
@@ -217,5 +247,7 @@ STEPS: Mapping[str, Callable[[str, bool], Result]] = {
     "ceilings": ceilings,
     "stages": stages,
     "batches": batches,
+    "safeguard": safeguard,
+    "nvdec": nvdec,
     "copies": copies,
 }
