@@ -13,7 +13,7 @@ from vidrestore.paste.face_mask import face_mask
 from vidrestore.paste.settings import MaskShape, PasteConfig
 from vidrestore.types import ColorTags, DisplayGeometry, Frame, PixelFormat, RestoredFace
 
-PLAIN = PasteConfig(grain=0.0)
+PLAIN = PasteConfig()
 both_masks = pytest.mark.parametrize("shape", ["face", "head"])
 both_sizes = pytest.mark.parametrize("side_px", [256, 512])
 HW = (150, 202)
@@ -77,7 +77,7 @@ def test_a_rotated_film_is_restored_at_the_place_of_its_face(turns: int, shape: 
         frame,
         geometry,
         (face,),
-        config=PasteConfig(grain=0.0, color_match=0.0, mask=shape),
+        config=PasteConfig(color_match=0.0, mask=shape),
         keep_chroma=False,
     ).frame
     changed = (after.planes[0] != frame.planes[0]) * 1
@@ -117,7 +117,7 @@ def test_half_the_strength_gives_half_the_change(shape: MaskShape) -> None:
     face = restored_face(frame, geometry, face_at((90, 70), size_px=110), gain=0.0)
 
     def change(strength: float) -> np.ndarray:
-        config = PasteConfig(strength=strength, grain=0.0, color_match=0.0, mask=shape)
+        config = PasteConfig(strength=strength, color_match=0.0, mask=shape)
         after = paste_faces(frame, geometry, (face,), config=config, keep_chroma=False).frame
         return after.planes[0].astype(float) - frame.planes[0]
 
@@ -130,7 +130,7 @@ def test_an_identity_restorer_keeps_a_large_face_exactly(shape: MaskShape) -> No
     frame = random_frame(YUV420, (700, 800), smooth=True)
     geometry = DisplayGeometry(coded_hw=(700, 800))
     face = restored_face(frame, geometry, face_at((400, 350), size_px=680), gain=1.0)
-    config = PasteConfig(grain=0.0, mask=shape)
+    config = PasteConfig(mask=shape)
     after = paste_faces(frame, geometry, (face,), config=config, keep_chroma=False).frame
     for old, new in zip(frame.planes, after.planes, strict=True):
         np.testing.assert_array_equal(old, new)
@@ -142,7 +142,7 @@ def test_a_small_crop_changes_a_small_face_as_a_large_one_does(shape: MaskShape)
     geometry = DisplayGeometry(coded_hw=HW)
     where = face_at((90, 70), size_px=110, angle=0.3)
     faces = [restored_face(frame, geometry, where, gain=4.0, side_px=side) for side in (256, 512)]
-    config = PasteConfig(mask=shape, grain=0.0)
+    config = PasteConfig(mask=shape)
     small, large = (
         paste_faces(frame, geometry, (face,), config=config, keep_chroma=False) for face in faces
     )
@@ -171,7 +171,7 @@ def test_strong_fine_detail_survives_on_a_small_crop_and_noise_does_not(shape: M
     geometry = DisplayGeometry(coded_hw=(420, 420))
     where = face_at((210, 210), size_px=400)
     face = restored_face(frame, geometry, where, gain=1.0, side_px=256)
-    config = PasteConfig(mask=shape, grain=0.0)
+    config = PasteConfig(mask=shape)
     (after,) = paste_faces(frame, geometry, (face,), config=config, keep_chroma=False).frame.planes
 
     def row_to_row(plane: np.ndarray, rows: slice) -> float:
@@ -218,7 +218,7 @@ def test_a_face_at_the_border_is_restored_up_to_the_edge_of_the_frame() -> None:
 def test_overlapping_faces_do_not_add_up_their_changes(shape: MaskShape) -> None:
     frame = random_frame(GRAY, HW, smooth=True)
     geometry = DisplayGeometry(coded_hw=HW)
-    config = PasteConfig(grain=0.0, color_match=0.0, mask=shape)
+    config = PasteConfig(color_match=0.0, mask=shape)
     faces = tuple(
         restored_face(frame, geometry, face_at((90, 70), size_px=110, track_id=index), gain=0.0)
         for index in (1, 2)
@@ -264,7 +264,7 @@ def test_hdr_changes_inside_the_mask_only_and_an_unchanged_face_keeps_every_samp
     # Larger than its crop: what is pasted is the change of the crop alone.
     where = face_at((100, 75), size_px=640)
     same = restored_face(frame, geometry, where, gain=1.0)
-    config = PasteConfig(grain=0.0, mask=shape)
+    config = PasteConfig(mask=shape)
     kept = paste_faces(frame, geometry, (same,), config=config, keep_chroma=False).frame
     for old, new in zip(frame.planes, kept.planes, strict=True):
         np.testing.assert_array_equal(new, old)

@@ -19,13 +19,6 @@ def noisy(sigma: float, seed: int = 0) -> np.ndarray:
     return (scene() + noise).astype(np.float32)
 
 
-def added_to(source: np.ndarray, restored: np.ndarray, mask: np.ndarray) -> np.ndarray | None:
-    """Return the grain of gray images."""
-    gray = np.array([0.299, 0.587, 0.114], dtype=np.float32)
-    pair = (cv2.merge([picture] * 3) for picture in (source, restored))
-    return grain_to_add(*(np.asarray(crop, np.float32) for crop in pair), gray, mask)
-
-
 @pytest.mark.parametrize("sigma", [0.01, 0.03, 0.06])
 def test_the_noise_of_a_scene_with_edges_is_measured(sigma: float) -> None:
     assert noise_inside(noisy(sigma), INSIDE) == pytest.approx(sigma, rel=0.1)
@@ -33,30 +26,30 @@ def test_the_noise_of_a_scene_with_edges_is_measured(sigma: float) -> None:
 
 def test_a_denoised_face_gets_about_the_grain_it_lost() -> None:
     source = noisy(0.03)
-    added = added_to(source, scene(), INSIDE)
+    added = grain_to_add(source, scene(), INSIDE)
     assert added is not None
     assert noise_inside(scene() + added, INSIDE) == pytest.approx(0.03, rel=0.25)
 
 
 def test_a_face_that_kept_its_grain_gets_no_more() -> None:
     source = noisy(0.03)
-    added = added_to(source, source, INSIDE)
+    added = grain_to_add(source, source, INSIDE)
     assert added is not None
     assert np.abs(added).max() < 1e-6
 
 
 def test_clean_footage_gets_no_grain() -> None:
-    assert added_to(scene(), scene(), INSIDE) is None
+    assert grain_to_add(scene(), scene(), INSIDE) is None
 
 
 def test_edges_of_the_source_are_not_added_as_grain() -> None:
     source = noisy(0.02)
     blurred = np.asarray(cv2.GaussianBlur(scene(), (0, 0), 2), np.float32)
-    added = added_to(source, blurred, INSIDE)
+    added = grain_to_add(source, blurred, INSIDE)
     assert added is not None
     assert np.abs(added).max() <= 2.5 * 0.02 * 1.15
 
 
 def test_a_very_small_face_gets_no_grain() -> None:
     tiny = np.ones((6, 6), dtype=np.float32)
-    assert added_to(tiny, tiny, tiny) is None
+    assert grain_to_add(tiny, tiny, tiny) is None

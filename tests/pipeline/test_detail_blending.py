@@ -101,7 +101,7 @@ def test_without_blending_fewer_context_frames_are_needed(
         raise AssertionError("detail is blended")
 
     assert stages(1.0).context_frames == stages(0.0).context_frames + 6
-    monkeypatch.setattr(stages_module, "blend_frames", never)
+    monkeypatch.setattr(stages_module, "blend_pasted", never)
     monkeypatch.setattr(stages_module, "denoise_frames", never)
     frames = tracked_frames_with_noise(3)
     alone = list(stages(0.0).restore(frames))
@@ -121,7 +121,7 @@ def test_blending_reduces_flicker_of_generated_detail(monkeypatch: pytest.Monkey
         return float(np.abs(np.diff(lumas, axis=0))[:, 40:90, 40:90].mean())
 
     with_blending = trembling()
-    monkeypatch.setattr(stages_module, "blend_frames", passed_on)
+    monkeypatch.setattr(stages_module, "blend_pasted", passed_on)
     assert with_blending < 0.7 * trembling()
 
 

@@ -8,20 +8,22 @@ import numpy as np
 import pytest
 import torch
 from support.faces import example_images
-from support.frames import GRAY, random_frame
 from torch import Tensor
 
 from vidrestore.errors import ConfigError
 from vidrestore.restore import detail_blending
-from vidrestore.restore.detail_blending import blend_clip, blend_frames
+from vidrestore.restore.detail_blending import (
+    BLEND_CONTEXT_FRAMES,
+    FaceImage,
+    blend_clip,
+    luma_changes,
+)
+from vidrestore.restore.luma import luma_of_crop
 from vidrestore.restore.settings import TemporalConfig
-from vidrestore.types import AlignedFace, AlignedFrame, FloatArray, RestoredFace, RestoredFrame
-from vidrestore.types import TrackedFace as Tracked
-from vidrestore.warp import average_areas
+from vidrestore.types import FloatArray
 
 SIDE_PX = 512
 CONFIG = TemporalConfig()
-POINTS = np.array([[1, 1], [3, 1], [2, 2], [1, 3], [3, 3]], dtype=np.float32)
 EYES = ((192, 202), (322, 208))
 """Centers (x, y) of the eyes of ``face``."""
 EYE_REGION = (slice(None), slice(176, 232), slice(152, 364))
@@ -31,6 +33,10 @@ INNER = (slice(None), slice(40, -40), slice(40, -40))
 
 Pair = tuple[Tensor, Tensor]
 """A crop before and after it is restored."""
+
+
+class Item:
+    """Something that comes with its faces."""
 
 
 def face() -> FloatArray:
@@ -207,7 +213,7 @@ def test_strength_is_the_weight_of_the_neighbors() -> None:
         for strength in (0.0, 0.3, 1.0)
     ]
     assert errors[0] > 1.1 * errors[1] > 1.2 * errors[2]
-    assert torch.equal(blend(clip, TemporalConfig(strength=0.0))[3], clip[3][1].clamp(0, 1))
+    assert blend(clip, TemporalConfig(strength=0.0))[3] is clip[3][1]
 
 
 def test_a_frame_depends_only_on_its_window_bit_for_bit() -> None:
@@ -216,7 +222,7 @@ def test_a_frame_depends_only_on_its_window_bit_for_bit() -> None:
         pair(add_noise(image, k), sharpen(image) + random_detail(k))
         for k, image in enumerate(images)
     ]
-    index, context = 5, CONFIG.blend_context_frames
+    index, context = 5, BLEND_CONTEXT_FRAMES
     full = blend(clip)
     part = blend(clip[index - context : index + context + 1])
     assert torch.equal(full[index], part[context])
@@ -243,99 +249,131 @@ def test_the_result_does_not_depend_on_the_number_of_threads() -> None:
     assert torch.equal(*results)
 
 
-def frame_with(index: int, faces: Sequence[tuple[int, Pair]], shot: int = 0) -> RestoredFrame:
-    source = AlignedFrame(frame=random_frame(GRAY, (8, 8), index=index), shot=shot, faces=())
-    return RestoredFrame(
-        frame=source.frame,
-        shot=shot,
-        faces=tuple(
-            RestoredFace(
-                aligned=AlignedFace(
-                    face=Tracked(
-                        track_id=track,
-                        box_xyxy=(0, 0, 4, 4),
-                        score=1.0,
-                        landmarks_xy=POINTS,
-                        raw_landmarks_xy=POINTS,
-                    ),
-                    display_to_crop=np.eye(2, 3),
-                    crop_chw=crop_chw,
-                    denoised_chw=torch.zeros_like(restored_chw),  # no motion is measured in it
-                ),
-                restored_chw=restored_chw,
-            )
-            for track, (crop_chw, restored_chw) in faces
-        ),
-    )
+def image_of(crops: Pair, origin_xy: tuple[int, int] = (0, 0)) -> FaceImage:
+    before, after = (luma_of_crop(crop) for crop in crops)
+    return FaceImage(origin_xy=origin_xy, before_hw=before, after_hw=after)
+
+
+def changes_of(
+    items: Sequence[dict[int, FaceImage]], config: TemporalConfig = CONFIG
+) -> list[dict[int, FloatArray]]:
+    """Return the changes of items, which are given back in order."""
+    pairs = list(luma_changes(enumerate(items), config=config))
+    assert [index for index, _ in pairs] == list(range(len(items)))
+    return [changes for _, changes in pairs]
 
 
 def flickering(seed: int) -> Pair:
     return pair(add_noise(face(), seed), sharpen(face()) + random_detail(seed))
 
 
-def test_a_track_and_a_clip_are_blended_alike() -> None:
-    clip = [flickering(k) for k in range(4)]
-    frames = [frame_with(index, [(7, crops)]) for index, crops in enumerate(clip)]
-    done = list(blend_frames(frames, config=CONFIG))
-    for result, expected in zip(done, blend(clip), strict=True):
-        assert torch.equal(result.faces[0].restored_chw, expected)
-
-
 def test_a_single_image_is_not_blended() -> None:
-    only = frame_with(0, [(1, flickering(0)), (2, flickering(1))])
-    (done,) = blend_frames([only], config=CONFIG)
-    for before, after in zip(only.faces, done.faces, strict=True):
-        assert after.restored_chw is before.restored_chw
-
-
-def test_frames_across_a_shot_change_have_no_influence() -> None:
-    before = [frame_with(index, [(1, flickering(index))]) for index in range(3)]
-    after = [frame_with(3 + index, [(2, flickering(3 + index))], shot=1) for index in range(3)]
-    alone = list(blend_frames(after, config=CONFIG))
-    together = list(blend_frames([*before, *after], config=CONFIG))
-    for result, expected in zip(together[3:], alone, strict=True):
-        assert torch.equal(result.faces[0].restored_chw, expected.faces[0].restored_chw)
+    faces = {1: image_of(flickering(0)), 2: image_of(flickering(1))}
+    assert changes_of([faces]) == [{}]
 
 
 def test_faces_are_blended_within_their_track_up_to_a_gap() -> None:
-    pairs = [flickering(k) for k in range(5)]
-    frames = [
-        frame_with(0, [(1, pairs[0]), (2, pairs[1])]),
-        frame_with(1, [(2, pairs[2])]),
-        frame_with(2, []),
-        frame_with(3, [(1, pairs[3]), (2, pairs[4])]),
+    images = [image_of(flickering(k)) for k in range(5)]
+    changes = changes_of(
+        [{1: images[0], 2: images[1]}, {2: images[2]}, {}, {1: images[3], 2: images[4]}]
+    )
+    assert [sorted(each) for each in changes] == [[2], [2], [], []]
+
+
+def test_frames_of_another_track_have_no_influence() -> None:
+    images = [image_of(flickering(k)) for k in range(6)]
+    tracks = [1, 1, 1, 2, 2, 2]
+    together = changes_of([{track: image} for track, image in zip(tracks, images, strict=True)])
+    alone = changes_of([{2: image} for image in images[3:]])
+    for result, expected in zip(together[3:], alone, strict=True):
+        np.testing.assert_array_equal(result[2], expected[2])
+
+
+def test_a_region_may_follow_the_face() -> None:
+    """What is blended does not depend on where in the frame the regions begin and end."""
+    scenes = [np.roll(face(), (2 * k, 3 * k), axis=(0, 1)) for k in range(5)]
+    clip = [
+        pair(add_noise(scene, k), sharpen(scene) + random_detail(k))
+        for k, scene in enumerate(scenes)
     ]
-    done = list(blend_frames(frames, config=CONFIG))
-    assert [frame.frame.index for frame in done] == [0, 1, 2, 3]
-    tracks = [[face.aligned.face.track_id for face in frame.faces] for frame in done]
-    assert tracks == [[1, 2], [2], [], [1, 2]]
-    stayed = [
-        [new.restored_chw is old.restored_chw for new, old in zip(a.faces, b.faces, strict=True)]
-        for a, b in zip(done, frames, strict=True)
+
+    def blended(corners: Sequence[tuple[int, int]]) -> FloatArray:
+        regions = [
+            {
+                0: image_of(
+                    (crops[0][:, y : y + 300, x : x + 300], crops[1][:, y : y + 300, x : x + 300]),
+                    (x, y),
+                )
+            }
+            for crops, (x, y) in zip(clip, corners, strict=True)
+        ]
+        return changes_of(regions)[2][0]
+
+    still = blended([(100, 100)] * 5)
+    moving = blended([(90 + 5 * k, 92 + 4 * k) for k in range(5)])
+    inner = (slice(40, -40), slice(40, -40))
+    assert np.abs(still - moving)[inner].mean() < 0.1 * np.abs(still)[inner].mean()
+
+
+def test_a_neighbor_with_less_of_the_restored_face_counts_less() -> None:
+    images = [image_of(flickering(k)) for k in range(3)]
+    faint = [image._replace(strength=0.1) for image in images]
+    full, fainter, absent = (
+        np.abs(changes_of([{0: outer}, {0: images[1]}, {0: outer}])[1][0]).mean()
+        for outer in (images[0], faint[0], images[0]._replace(strength=0.0))
+    )
+    assert 0.1 * full < fainter < 0.7 * full
+    assert absent == 0.0
+
+
+def test_fields_are_blended_with_fields_of_the_same_lines() -> None:
+    images = [image_of(flickering(k)) for k in range(5)]
+    fields = [image._replace(is_bottom_field=k % 2 == 1) for k, image in enumerate(images)]
+    changed = list(fields)
+    changed[1] = images[1]._replace(after_hw=images[1].after_hw * 0.5, is_bottom_field=True)
+    first, other = (changes_of([{0: field} for field in each])[2][0] for each in (fields, changed))
+    np.testing.assert_array_equal(first, other)
+
+
+@pytest.mark.parametrize("hw", [(5, 300), (300, 11), (12, 12)])
+def test_a_sliver_of_a_face_is_no_error(hw: tuple[int, int]) -> None:
+    height, width = hw
+    crops = [tuple(crop[:, :height, :width] for crop in flickering(k)) for k in range(3)]
+    changes = changes_of([{0: image_of((first, other))} for first, other in crops])
+    assert all(change.shape == hw for each in changes for change in each.values())
+    assert any(changes) == (min(hw) >= 12)
+
+
+def test_a_region_larger_than_the_grid_keeps_its_finest_detail() -> None:
+    """Only what a restorer can have drawn is blended: detail of a 512th of the region."""
+    fine = np.random.default_rng(0).normal(0, 0.1, (1024, 1024)).astype(np.float32)
+    images = [
+        FaceImage((0, 0), before, before + (fine if k == 1 else 0))
+        for k in range(3)
+        for before in [np.asarray(cv2.resize(luma_of_crop(chw(face())), (1024, 1024)), np.float32)]
     ]
-    assert stayed == [[True, False], [False], [], [True, True]]
+    change = changes_of([{0: image} for image in images])[1][0]
+    kept = images[1].after_hw + change - images[1].before_hw
+    assert kept.std() > 0.8 * fine.std()
 
 
 def test_only_the_later_neighbors_are_buffered() -> None:
-    clip = [flickering(k) for k in range(2)]
-    crops: list[weakref.ref[Tensor]] = []
+    clip = [image_of(flickering(k)) for k in range(2)]
+    items: list[weakref.ref[Item]] = []
     peak = 0
 
-    def frames() -> Iterator[RestoredFrame]:
+    def frames() -> Iterator[tuple[Item, dict[int, FaceImage]]]:
         nonlocal peak
         for index in range(10):
-            frame = frame_with(index, [(1, clip[index % 2])])
-            denoised = frame.faces[0].aligned.denoised_chw
-            assert denoised is not None
-            crops.append(weakref.ref(denoised))
-            del denoised
-            yield frame
-            del frame
-            peak = max(peak, sum(crop() is not None for crop in crops))
+            item = Item()
+            items.append(weakref.ref(item))
+            yield item, {1: clip[index % 2]}
+            del item
+            peak = max(peak, sum(item() is not None for item in items))
 
-    count = sum(1 for _ in blend_frames(frames(), config=CONFIG))
+    count = sum(1 for _ in luma_changes(frames(), config=CONFIG))
     assert count == 10
-    assert peak <= CONFIG.blend_context_frames + 1
+    assert peak <= 2 + 3 + 1  # what the passes reach, of frames or fields
 
 
 def test_memory_does_not_grow_with_the_film() -> None:
@@ -349,31 +387,18 @@ def test_memory_does_not_grow_with_the_film() -> None:
         tracemalloc.stop()
         return peak
 
-    # 2.5 MB for every face in the windows, and some ten luma images to work with.
-    window_bytes = sum(2 * reach + 1 for reach in CONFIG.blend_distances) * 2_600_000
+    # Of every face in the window two images of luma, and some motion; 20 more to work with.
+    window_bytes = (2 * BLEND_CONTEXT_FRAMES + 1) * 3 * SIDE_PX * SIDE_PX * 4
     peak_bytes(3)  # fills caches that are kept from one film to the next
     few, many = peak_bytes(12), peak_bytes(24)
     assert many < 1.05 * few
-    assert few < window_bytes + 10 * SIDE_PX * SIDE_PX * 4
+    assert few < window_bytes + 20 * SIDE_PX * SIDE_PX * 4
 
 
 @pytest.mark.parametrize(
     ("setting", "value"),
-    [("strength", 1.5), ("strength", -0.1), ("context_frames", 0), ("blend_distances", (1, 0))],
+    [("strength", 1.5), ("strength", -0.1), ("context_frames", 0)],
 )
 def test_settings_out_of_range_are_refused(setting: str, value: object) -> None:
     with pytest.raises(ConfigError, match=re.escape(str(value))):
         TemporalConfig(**{setting: value})  # pyright: ignore[reportArgumentType]
-
-
-def test_crops_of_another_size_are_no_neighbors() -> None:
-    def small(crops: Pair) -> Pair:
-        half_hw = (SIDE_PX // 2, SIDE_PX // 2)
-        return (average_areas(crops[0], half_hw), average_areas(crops[1], half_hw))
-
-    clip = [flickering(k) if k < 3 else small(flickering(k)) for k in range(6)]
-    frames = [frame_with(index, [(7, crops)]) for index, crops in enumerate(clip)]
-    together = list(blend_frames(frames, config=CONFIG))
-    alone = [*blend_frames(frames[:3], config=CONFIG), *blend_frames(frames[3:], config=CONFIG)]
-    for result, expected in zip(together, alone, strict=True):
-        assert torch.equal(result.faces[0].restored_chw, expected.faces[0].restored_chw)

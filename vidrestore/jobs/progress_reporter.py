@@ -18,6 +18,7 @@ class ProgressReporter:
         self.geometry: DisplayGeometry | None = None
         """How restored frames appear on the screen; None until it is known."""
         self._on_progress = on_progress
+        self._frame_share = 0.0
 
     def start_after(self, entries: Iterable[JournalEntry]) -> None:
         """Restart the count with the content of these segments."""
@@ -28,6 +29,7 @@ class ProgressReporter:
     def count(self, finished: FinishedFrame) -> None:
         """Count a frame and report it."""
         self.tally.add(finished)
+        self._frame_share = 0.0
         latest = None
         if self.geometry is not None:
             latest = LatestFrame(frame=finished.frame, geometry=self.geometry)
@@ -43,6 +45,10 @@ class ProgressReporter:
         self._on_progress(Progress(stage=stage, **{**counts, **more}))
 
     def report_share(self, frame_share: float) -> None:
-        """Report which share of the next frame is done; a whole frame is reported when written."""
-        if frame_share < 1.0:
+        """Report which share of the next frame is done; a whole frame is reported when written.
+
+        Several frames are worked on before the first is written, so the share may start again.
+        """
+        if self._frame_share < frame_share < 1.0:
+            self._frame_share = frame_share
             self.report("restoring", frame_share=frame_share)

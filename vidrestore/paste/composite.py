@@ -11,10 +11,8 @@ from torch.nn import functional as F
 
 from vidrestore.affine import compose_affines, invert_affine, scale_of, scaling, translation
 from vidrestore.devices import retry_out_of_memory
-from vidrestore.media.color.matrices import luma_weights
 from vidrestore.media.color.region_rgb import add_rgb_change, region_sdr_rgb
 from vidrestore.paste.face_mask import FaceMask, face_mask
-from vidrestore.paste.grain import grain_to_add
 from vidrestore.paste.masks import cells_to_crop
 from vidrestore.paste.settings import PasteConfig
 from vidrestore.types import (
@@ -40,12 +38,26 @@ _SMOOTH_STEP_PX = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PastedFace:
+    """Where a face is in a frame."""
+
+    mask: FaceMask
+    strength: float
+    """Factor of the mask, above 0 up to 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PasteResult:
     """A frame with faces blended in."""
 
     frame: Frame
-    masks_xyxy: tuple[Box | None, ...]
-    """Boxes outside of which each face changed nothing; None for a face that changed nothing."""
+    faces: tuple[PastedFace | None, ...]
+    """In the order of the restored faces; None for a face that changed nothing."""
+
+    @property
+    def masks_xyxy(self) -> tuple[Box | None, ...]:
+        """Boxes outside of which each face changed nothing."""
+        return tuple(None if face is None else face.mask.box_xyxy for face in self.faces)
 
 
 @retry_out_of_memory
@@ -67,7 +79,7 @@ def paste_faces(
         frame: The decoded frame.
         geometry: Display geometry of the frame.
         faces: The restored faces with their crops.
-        config: Strength, grain and color matching.
+        config: Strength, mask and color matching.
         keep_chroma: Change luma only (black-and-white and tinted shots).
         skipped_faces: Other faces in the frame, which the mask of a head may not cover.
     """
@@ -75,24 +87,24 @@ def paste_faces(
         config.strength_of(face.aligned.face.track_id) * face.assessment.strength for face in faces
     ]
     if not any(strengths):
-        return PasteResult(frame=frame, masks_xyxy=(None,) * len(faces))
+        return PasteResult(frame=frame, faces=(None,) * len(faces))
     planes = [np.array(plane) for plane in frame.planes]
     current = frame.with_planes(tuple(planes))
     before = frame if config.mask == "head" else current
-    masks: list[Box | None] = []
+    pasted: list[PastedFace | None] = []
     for face, strength in zip(faces, strengths, strict=True):
         others = [*(other.aligned.face for other in faces if other is not face), *skipped_faces]
         mask = None
         if strength > 0.0:
             mask = face_mask(frame, geometry, face, shape=config.mask, others=others)
-        masks.append(None if mask is None else mask.box_xyxy)
+        pasted.append(None if mask is None else PastedFace(mask=mask, strength=strength))
         if mask is None:
             continue
         change = _face_change(before, geometry, face, mask, config)
         weight = mask.mask_hw * np.float32(strength)
         change = np.asarray(cv2.multiply(change, cv2.merge([weight] * 3)), dtype=np.float32)
         add_rgb_change(planes, frame, mask.box_xyxy, change, keep_chroma=keep_chroma)
-    return PasteResult(frame=current, masks_xyxy=tuple(masks))
+    return PasteResult(frame=current, faces=tuple(pasted))
 
 
 def face_luma(crop_chw: Tensor) -> float:
@@ -129,12 +141,6 @@ def _face_change(
         )
         tone_hwc = _smooth_region(tone, cells_to_region, region_hw)
         cv2.scaleAdd(tone_hwc, -config.color_match, change, change)
-    if config.grain > 0:
-        weights = luma_weights(frame.color, frame.whole_hw)
-        grain = grain_to_add(source, source + change, weights, mask.mask_hw, mask.skin)
-        if grain is not None:
-            grain *= np.float32(config.grain)
-            change = np.asarray(cv2.add(change, cv2.merge([grain] * 3)), dtype=np.float32)
     return change
 
 

@@ -23,9 +23,8 @@ def noise_inside(luma: FloatArray, inside: FloatArray) -> float:
 
 
 def grain_to_add(
-    source_rgb: FloatArray,
-    restored_rgb: FloatArray,
-    luma_weights: FloatArray,
+    source_luma: FloatArray,
+    restored_luma: FloatArray,
     mask: FloatArray,
     skin: tuple[slice, slice] = (slice(None), slice(None)),
 ) -> FloatArray | None:
@@ -35,21 +34,18 @@ def grain_to_add(
     clipped, so that it has no edges, and it is scaled by the noise that is missing.
 
     Args:
-        source_rgb: ``(h, w, 3)`` float32 in [0, 1], before restoration.
-        restored_rgb: ``(h, w, 3)``, after it.
-        luma_weights: ``(3,)``, the weights of R, G and B in luma.
+        source_luma: ``(h, w)`` float32 in [0, 1], before restoration.
+        restored_luma: ``(h, w)``, after it.
         mask: ``(h, w)`` in [0, 1]; noise is measured where it exceeds a half.
         skin: The rows and columns in which noise is measured.
 
     Returns:
         The grain; None if the source has no visible grain.
     """
-    source_luma = np.asarray(cv2.transform(source_rgb, luma_weights[None, :]), np.float32)
     before = noise_inside(source_luma[skin], mask[skin])
     visible = float(np.clip(before / VISIBLE - 1.0, 0.0, 1.0))
     if visible == 0.0:
         return None
-    restored_luma = np.asarray(cv2.transform(restored_rgb, luma_weights[None, :]), np.float32)
     after = noise_inside(restored_luma[skin], mask[skin])
     missing = float(np.sqrt(max(0.0, 1.0 - (after / before) ** 2)))
     smooth = np.asarray(cv2.GaussianBlur(source_luma, (0, 0), GRAIN_RADIUS_PX), np.float32)

@@ -23,8 +23,6 @@ class PasteConfig:
     """Strengths of single tracks, in place of ``strength``."""
     mask: MaskShape = same_option(RestoreSettings, "mask")
     """Whether the face alone or the whole head is blended in."""
-    grain: float = same_option(RestoreSettings, "grain")
-    """How much of the source's grain is added to the restored face, 0 to 1."""
     color_match: float = 1.0
     """How much of the restorer's large-scale changes of color and brightness is undone, 0 to 1."""
 

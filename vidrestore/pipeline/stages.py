@@ -21,6 +21,7 @@ from vidrestore.media.color.preview import preview_luma, preview_rgb
 from vidrestore.paste.composite import PasteResult, paste_faces
 from vidrestore.paste.settings import PasteConfig
 from vidrestore.pipeline.background.upscale_frames import Background
+from vidrestore.pipeline.blend_pasted import blend_pasted
 from vidrestore.pipeline.field_stages import FieldMode
 from vidrestore.pipeline.finished_faces import finished_frame
 from vidrestore.pipeline.on_device.restore import restore_faces
@@ -28,7 +29,7 @@ from vidrestore.pipeline.on_device.stages import DeviceRun, PasteTarget
 from vidrestore.prefetch import prefetched
 from vidrestore.repair.stage import repair_context_frames, repair_frames
 from vidrestore.restore.batching import restore_frames
-from vidrestore.restore.detail_blending import blend_frames
+from vidrestore.restore.detail_blending import BLEND_CONTEXT_FRAMES
 from vidrestore.restore.edge_gain import EdgeGainConfig, strengthen_frames
 from vidrestore.restore.restorer import Restorer
 from vidrestore.restore.settings import TemporalConfig
@@ -95,9 +96,7 @@ class Stages:
         smoothing, settings = SmoothingConfig().max_window_frames, self.settings
         # Faces are averaged over time twice, before and after they are restored, and checked twice.
         temporal = config_from(settings, TemporalConfig)
-        averaging = (
-            temporal.context_frames + temporal.blend_context_frames if settings.steady else 0
-        )
+        averaging = temporal.context_frames + BLEND_CONTEXT_FRAMES if settings.steady else 0
         safeguard = config_from(settings, SafeguardConfig)
         safeguarding = 0 if self.meter is None else 2 * safeguard.context_frames
         repairing = repair_context_frames(settings.repair)
@@ -161,8 +160,7 @@ class Stages:
                 batch_size=self.batch_size,
                 max_waiting_frames=_MAX_WAITING_FRAMES,
             )
-            checked = self._check(ahead(restored), run)
-            yield from map(self._finish, checked) if run is None else self._finish_on(run, checked)
+            yield from self._finish(self._check(ahead(restored), run), run)
 
     def _prepare(
         self, tracked: Iterable[TrackedFrame], run: DeviceRun | None
@@ -196,9 +194,6 @@ class Stages:
             detail = self.restorer.detail
             strengthened = strengthen_frames(restored, detail=detail, config=EdgeGainConfig())
             restored = watch.timed("edges", strengthened)
-        if self.settings.steady > 0:
-            blended = blend_frames(restored, config=config_from(self.settings, TemporalConfig))
-            restored = watch.timed("blend", blended)
         if self.meter is not None:
             safeguard = config_from(self.settings, SafeguardConfig)
             check = check_after_restore if run is None else run.check_after_restore
@@ -265,25 +260,34 @@ class Stages:
                 torch.cuda.synchronize(device)
             return restored.first(len(faces))
 
-    def _finish(self, restored: RestoredFrame) -> FinishedFrame:
-        target = self._target(restored)
+    def _finish(
+        self, restored: Iterable[RestoredFrame], run: DeviceRun | None
+    ) -> Iterator[FinishedFrame]:
+        """Yield every frame with its faces pasted and blended over time."""
+        watch, settings = self.stopwatch, self.settings
+        targets = map(self._target, restored)
+        if run is None:
+            pasted = map(self._paste, targets)
+        else:
+            on_device = run.paste(targets, config=config_from(settings, PasteConfig))
+            pasted = watch.timed("paste", on_device)
+        temporal = config_from(settings, TemporalConfig)
+        if settings.steady > 0 or settings.grain > 0:
+            blended = blend_pasted(pasted, config=temporal, grain=settings.grain)
+            pasted = watch.timed("blend", blended)
+        return starmap(self._finished, pasted)
+
+    def _paste(self, target: PasteTarget) -> tuple[PasteTarget, PasteResult]:
         with self.stopwatch.stage("paste"):
             pasted = paste_faces(
                 target.shown.frame,
                 target.geometry,
                 target.shown.faces,
                 config=config_from(self.settings, PasteConfig),
-                keep_chroma=restored.is_monochrome,
+                keep_chroma=target.restored.is_monochrome,
                 skipped_faces=target.shown.skipped_faces,
             )
-            return self._finished(target, pasted)
-
-    def _finish_on(
-        self, run: DeviceRun, frames: Iterable[RestoredFrame]
-    ) -> Iterator[FinishedFrame]:
-        config = config_from(self.settings, PasteConfig)
-        pasted = run.paste(map(self._target, frames), config=config)
-        return starmap(self._finished, self.stopwatch.timed("paste", pasted))
+        return target, pasted
 
     def _target(self, restored: RestoredFrame) -> PasteTarget:
         """Return what the faces of a frame are pasted into: that frame, or an enlarged one."""

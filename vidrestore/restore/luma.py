@@ -2,6 +2,7 @@
 
 import cv2
 import numpy as np
+import torch
 from torch import Tensor
 
 from vidrestore.types import FloatArray
@@ -26,3 +27,9 @@ def luma_of_crop(crop_chw: Tensor) -> FloatArray:
         return luma_hw(np.ascontiguousarray(crop_chw.permute(1, 2, 0).numpy()))
     weights = crop_chw.new_tensor(_WEIGHTS[0])[:, None, None]
     return np.ascontiguousarray((crop_chw * weights).sum(dim=0).cpu().numpy())
+
+
+def add_luma(crop_chw: Tensor, change_hw: FloatArray) -> Tensor:
+    """Return ``(3, S, S)`` RGB in [0, 1] with a change of its luma, on its device."""
+    change = torch.from_numpy(change_hw).to(crop_chw.device)
+    return (crop_chw + change).clamp_(0.0, 1.0)

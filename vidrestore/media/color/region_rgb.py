@@ -89,16 +89,50 @@ def region_sdr_rgb(frame: Frame, box_xyxy: tuple[int, int, int, int]) -> FloatAr
     return np.clip(rgb, 0.0, 1.0, out=rgb)
 
 
+def region_luma(frame: Frame, box_xyxy: tuple[int, int, int, int]) -> FloatArray:
+    """Return ``(h, w)`` float32 luma of the video in a box; black is 0, white 1.
+
+    Args:
+        frame: The frame.
+        box_xyxy: From ``aligned_box``.
+    """
+    left, top, right, bottom = box_xyxy
+    if frame.pixel_format.model == "rgb":
+        weights = luma_weights(frame.color, frame.whole_hw)
+        samples = cv2.transform(_plane_samples(frame, box_xyxy), weights[None, :])
+    else:
+        samples = frame.planes[0][top:bottom, left:right].astype(np.float32)
+    span = sample_range(frame.pixel_format, frame.color)
+    luma = (np.asarray(samples) - np.float32(span.black)) * np.float32(1.0 / span.span)
+    return np.asarray(luma, dtype=np.float32)
+
+
+def add_luma_change(
+    planes: list[Plane], frame: Frame, box_xyxy: tuple[int, int, int, int], change_hw: FloatArray
+) -> None:
+    """Add a change of ``region_luma`` to a box of ``planes``, in place; in RGB, to all three."""
+    span = sample_range(frame.pixel_format, frame.color).span
+    for plane in range(3 if frame.pixel_format.model == "rgb" else 1):
+        top = frame.pixel_format.max_value
+        _add(planes[plane], box_xyxy, change_hw * np.float32(span), max_value=top)
+
+
 def _video_rgb(frame: Frame, box_xyxy: tuple[int, int, int, int]) -> FloatArray:
     left, top, right, bottom = box_xyxy
     pixel_format = frame.pixel_format
     if pixel_format.model != "yuv":
-        order = PLANES_OF_CHANNELS[pixel_format.model]
-        channels = [frame.planes[plane][top:bottom, left:right] for plane in order]
-        return rgb_of_samples(np.asarray(cv2.merge(channels), dtype=np.float32), frame)
+        return rgb_of_samples(_plane_samples(frame, box_xyxy), frame)
     luma = frame.planes[0][top:bottom, left:right].astype(np.float32)
     chroma = [_chroma_region(frame, plane, box_xyxy) for plane in (1, 2)]
     return rgb_of_samples(np.asarray(cv2.merge([luma, *chroma]), dtype=np.float32), frame)
+
+
+def _plane_samples(frame: Frame, box_xyxy: tuple[int, int, int, int]) -> FloatArray:
+    """Return ``(h, w, 3)`` samples of R, G and B, or three times gray."""
+    left, top, right, bottom = box_xyxy
+    order = PLANES_OF_CHANNELS[frame.pixel_format.model]
+    channels = [frame.planes[plane][top:bottom, left:right] for plane in order]
+    return np.asarray(cv2.merge(channels), dtype=np.float32)
 
 
 def rgb_of_samples(samples_hwc: FloatArray, frame: Frame) -> FloatArray:

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vidrestore.media.color.matrices import luma_weights
 from vidrestore.paste.composite import FINE_NOISE, TONE_CELL_PX
 from vidrestore.paste.settings import PasteConfig
 from vidrestore.pipeline.on_device.face_masks import (
@@ -19,7 +18,6 @@ from vidrestore.pipeline.on_device.face_masks import (
     head_mask,
     mask_confidence,
 )
-from vidrestore.pipeline.on_device.grain import grain_to_add
 from vidrestore.pipeline.on_device.images.planes import Layout, Regions
 from vidrestore.pipeline.on_device.images.region_colors import add_rgb_change, regions_rgb
 from vidrestore.pipeline.on_device.images.resample import Warps, average_areas
@@ -35,6 +33,8 @@ class Pasted(NamedTuple):
     """The color planes of B frames, each ``(B, H, W)``, with the faces in them."""
     cell_bounds: Tensor
     """``(F, 4)``: see ``cell_bounds``; of faces without a head's mask, all of the cells."""
+    masks: Tensor
+    """``(F, h, w)``: of the padded regions."""
 
 
 def paste_batch(
@@ -58,14 +58,13 @@ def paste_batch(
         batch: Their crops.
         strengths: Of each face.
         keep_chroma: Whether only luma changes, of each face.
-        config: Grain and color matching.
+        config: Mask and color matching.
     """
     device = batch.crops.device
     regions = Regions.uploaded([plan.region for plan in plans], device)
     numbers = _uploaded([_numbers(*item) for item in zip(plans, strengths, strict=True)], device)
     crop_to_unit, region_to_unit = numbers[:, 2:].reshape(-1, 2, 2, 3).unbind(1)
     fine_ratio, strength = numbers[:, :2, None, None, None].unbind(1)
-    skin_yx = upload(np.array([plan.skin_yx for plan in plans], dtype=np.int64), device)
 
     mask_warps = Warps([plan.mask_warp for plan in plans], device)
     if config.mask == "head":
@@ -79,14 +78,10 @@ def paste_batch(
 
     source = regions_rgb(before, layout, regions)
     change = _change(source, batch, plans, regions.padded_hw, fine_ratio, config)
-    if config.grain > 0:
-        weights = luma_weights(layout.color, layout.whole_hw)
-        grain = grain_to_add(source, source + change, regions, weights, mask, skin_yx)
-        change = change + config.grain * grain[:, None]
     change = change * (mask[:, None] * strength)
     chroma_stays = upload(np.array(keep_chroma, dtype=np.bool_), device)
     pasted = add_rgb_change(stacks, layout, regions, change, keep_chroma=chroma_stays)
-    return Pasted(pasted, bounds)
+    return Pasted(pasted, bounds, mask)
 
 
 def _numbers(plan: PastePlan, strength: float) -> list[float]:

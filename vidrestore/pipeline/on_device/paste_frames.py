@@ -11,7 +11,8 @@ from torch import Tensor
 
 from vidrestore.affine import invert_affine
 from vidrestore.media.color.region_rgb import aligned_box
-from vidrestore.paste.composite import PasteResult
+from vidrestore.paste.composite import PastedFace, PasteResult
+from vidrestore.paste.face_mask import FaceMask
 from vidrestore.paste.masks import mapped_bounds
 from vidrestore.paste.settings import PasteConfig
 from vidrestore.pipeline.on_device.batching import faces_per_batch, filled, grouped
@@ -25,7 +26,15 @@ from vidrestore.pipeline.on_device.paste_plan import (
     plan_paste,
 )
 from vidrestore.pipeline.on_device.transfers import Download
-from vidrestore.types import Box, DisplayGeometry, Frame, Plane, RestoredFace, TrackedFace
+from vidrestore.types import (
+    Box,
+    DisplayGeometry,
+    FloatArray,
+    Frame,
+    Plane,
+    RestoredFace,
+    TrackedFace,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -61,6 +70,7 @@ class _Batch:
     faces: list[_Face]
     regions: Regions
     bounds: Tensor
+    masks: Tensor
 
 
 class StartedPaste:
@@ -78,7 +88,7 @@ class StartedPaste:
 
         Args:
             frames: The frames, whose planes on the device are not changed.
-            config: Strength, mask, grain and color matching.
+            config: Strength, mask and color matching.
             batch_size: Faces of a batch; fewer if they are large.
             device: Where the planes and crops are.
         """
@@ -119,9 +129,15 @@ class StartedPaste:
                     )
                     stacks = pasted.stacks
                     regions = Regions.uploaded([face.plan.region for face in part], self._device)
-                    batches.append(_Batch(layout, count, part, regions, pasted.cell_bounds))
+                    batches.append(
+                        _Batch(layout, count, part, regions, pasted.cell_bounds, pasted.masks)
+                    )
         self._batches += batches
-        return [tensor for batch in batches for tensor in (batch.bounds, *_changed(stacks, batch))]
+        return [
+            tensor
+            for batch in batches
+            for tensor in (batch.bounds, batch.masks, *_changed(stacks, batch))
+        ]
 
     def _planned(self, slots: list[int]) -> list[_Face]:
         faces: list[_Face] = []
@@ -148,15 +164,16 @@ class StartedPaste:
         """Return the frames, once their faces are pasted."""
         tensors = iter(self._download.wait())
         planes: dict[int, list[Plane]] = {}
-        masks: dict[tuple[int, int], Box | None] = {}
+        faces: dict[tuple[int, int], PastedFace] = {}
         for batch in self._batches:
-            bounds = next(tensors)
+            bounds, masks = next(tensors), next(tensors)
             patches = [next(tensors) for _ in batch.layout.color_planes]
             for index, face in enumerate(batch.faces[: batch.count]):
                 slot = face.place[0]
                 box = self._mask_box(face, bounds[index].numpy())
-                masks[face.place] = box
                 if box is not None:
+                    mask = _face_mask(masks[index].numpy(), face.plan, box)
+                    faces[face.place] = PastedFace(mask=mask, strength=face.strength)
                     if slot not in planes:
                         frame = self._frames[slot].frame
                         planes[slot] = [np.array(plane) for plane in frame.planes]
@@ -165,7 +182,7 @@ class StartedPaste:
         return [
             PasteResult(
                 frame=item.frame.with_planes(tuple(planes[slot])) if slot in planes else item.frame,
-                masks_xyxy=tuple(masks.get((slot, number)) for number in range(len(item.faces))),
+                faces=tuple(faces.get((slot, number)) for number in range(len(item.faces))),
             )
             for slot, item in enumerate(self._frames)
         ]
@@ -191,6 +208,21 @@ def _crop_batch(faces: Sequence[_Face]) -> CropBatch:
         torch.stack(images) for images in zip(*(f.crops for f in faces), strict=True)
     )
     return CropBatch(crops=crops, restored=restored, face_cells=cells[0], head_cells=cells[1])
+
+
+def _face_mask(region_mask: FloatArray, plan: PastePlan, box: Box) -> FaceMask:
+    """Return the mask in a box of a region."""
+    left, top = box[0] - plan.region.box_xyxy[0], box[1] - plan.region.box_xyxy[1]
+    height, width = box[3] - box[1], box[2] - box[0]
+    y0, y1, x0, x1 = plan.skin_yx
+    return FaceMask(
+        box_xyxy=box,
+        mask_hw=np.array(region_mask[top : top + height, left : left + width]),
+        skin=(
+            slice(max(y0 - top, 0), min(y1 - top, height)),
+            slice(max(x0 - left, 0), min(x1 - left, width)),
+        ),
+    )
 
 
 def _changed(stacks: Sequence[Tensor], batch: _Batch) -> list[Tensor]:

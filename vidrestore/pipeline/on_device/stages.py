@@ -236,7 +236,7 @@ class DeviceRun:
 
         Args:
             frames: In presentation order.
-            config: Strength, mask, grain and color matching.
+            config: Strength, mask and color matching.
         """
         batches = chunks(frames, min(self._batch_size, MAX_CHUNK_FRAMES))
         for targets, started in started_ahead(
