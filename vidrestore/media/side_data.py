@@ -5,8 +5,11 @@ from types import MappingProxyType
 from typing import Any, cast
 
 import av
+import numpy as np
 from av.sidedata.sidedata import SideData
 from av.sidedata.sidedata import Type as SideDataType
+
+from vidrestore.types import Orientation
 
 DOLBY_VISION = "Dolby Vision metadata"
 UNSTORED_SIDE_DATA: Mapping[str, str] = MappingProxyType(
@@ -50,3 +53,23 @@ def side_data_of(frame: av.VideoFrame) -> dict[str, bytes]:
     """Return the side data of a decoded frame, by FFmpeg's names of its kinds."""
     entries = cast("list[SideData]", frame.side_data)
     return {entry.type.name: bytes(cast(bytes, entry)) for entry in entries}
+
+
+def orientation_of(frame: av.VideoFrame) -> Orientation:
+    """Return the orientation nearest to a frame's display matrix.
+
+    FFmpeg's matrix (a b u, c d v, x y w) moves (x, y) to (a x + c y, b x + d y).
+    """
+    data = side_data_of(frame).get("DISPLAYMATRIX", b"")
+    raw = np.frombuffer(data[: len(data) // 4 * 4], dtype=np.int32).astype(np.float64)
+    if raw.size != 9:
+        return Orientation()
+    matrix = np.array([[raw[0], raw[3]], [raw[1], raw[4]]])
+    clockwise = np.array([[0, -1], [1, 0]])
+    candidates = {
+        Orientation(mirrored, turns): np.linalg.matrix_power(clockwise, turns)
+        @ np.diag([-1 if mirrored else 1, 1])
+        for turns in range(4)
+        for mirrored in (False, True)
+    }
+    return max(candidates, key=lambda o: float((candidates[o] * matrix).sum()))

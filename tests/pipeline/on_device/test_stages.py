@@ -4,7 +4,9 @@ import gc
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from itertools import count
 from pathlib import Path
+from types import ModuleType
 
 import cv2
 import numpy as np
@@ -22,6 +24,7 @@ from vidrestore import JobSettings, RestoreReport, RestoreSettings, restore_vide
 from vidrestore.media.input.source import open_source
 from vidrestore.models.registry import RestorerSpec
 from vidrestore.pipeline import setup as prepared
+from vidrestore.pipeline.on_device import restore as edges_on_device
 from vidrestore.pipeline.on_device import stages as run_on_device
 from vidrestore.pipeline.on_device.align import CropRequest, CutCrop, cut_crops
 from vidrestore.pipeline.on_device.images.planes import DevicePlanes
@@ -208,19 +211,13 @@ def test_three_threads_give_the_samples_of_one() -> None:
 
 def frontal(count: int) -> list[TrackedFrame]:
     """Return frames that a face fills, which moves up and down."""
-    picture = (cv2.resize(face_crop(), (128, 128), interpolation=cv2.INTER_AREA) * 255).round()
+    small = cv2.resize(face_crop(), (128, 128), interpolation=cv2.INTER_AREA)
+    picture = (small * 255).round().astype(np.uint8)
     face = face_in_frame((63.5, 63.5), size_px=128)
+    moved = [np.roll(picture, index % 2, axis=0) for index in range(count)]
     return [
-        TrackedFrame(
-            frame=frame_of(
-                np.roll(picture.astype(np.uint8), index % 2, axis=0),
-                index=index,
-                ticks=3600 * index,
-            ),
-            shot=0,
-            faces=(face,),
-        )
-        for index in range(count)
+        TrackedFrame(frame=frame_of(each, index=index, ticks=3600 * index), shot=0, faces=(face,))
+        for index, each in enumerate(moved)
     ]
 
 
@@ -250,6 +247,24 @@ def test_no_crop_is_uploaded_again_after_the_network(monkeypatch: pytest.MonkeyP
     assert len(list(stages(guarded=True).restore(frontal(9)))) == 9
     assert uploaded
     assert sum(uploaded) == 0
+
+
+@pytest.mark.parametrize(
+    ("module", "name"), [(run_on_device, "StartedChanges"), (edges_on_device, "filter_matrices")]
+)
+def test_memory_that_runs_out_once_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str
+) -> None:
+    real, calls = getattr(module, name), count()
+
+    def fail_once(*given: object, **more: object) -> object:
+        if next(calls) == 0:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return real(*given, **more)
+
+    monkeypatch.setattr(module, name, fail_once)
+    assert len(list(stages(guarded=True).restore(frontal(4)))) == 4
+    assert next(calls) > 1
 
 
 @pytest.mark.parametrize(("guarded", "batches"), [(False, 6), (True, 8)])

@@ -8,7 +8,6 @@ from typing import cast
 
 import av
 import av.error
-import numpy as np
 from av.codec.context import Flags
 from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
@@ -26,11 +25,11 @@ from vidrestore.media.images.unsupported_formats import refuse_unsupported_image
 from vidrestore.media.input.demuxer import demux_past_errors, is_damage
 from vidrestore.media.input.raw_streams import is_raw, raw_frame_rate
 from vidrestore.media.input.video_info import FieldOrder, VideoInfo
-from vidrestore.media.side_data import side_data_of
+from vidrestore.media.side_data import orientation_of
 from vidrestore.media.stream_info import MICROSECOND, chapters_of, is_cover_stream, stream_infos
 from vidrestore.media.streams.programs import program_of, programs_of
 from vidrestore.media.streams.timecode import read_tape_tags
-from vidrestore.types import DisplayGeometry, Orientation
+from vidrestore.types import DisplayGeometry
 
 DEMUXER_OPTIONS = {"fix_teletext_pts": "0"}
 """FFmpeg would shift the times of teletext to the clock references of a transport stream."""
@@ -247,26 +246,6 @@ def _field_order(stream: VideoStream, frame: av.VideoFrame) -> FieldOrder:
     if frame.interlaced_frame:
         return "top first" if FieldOrderReader().is_top_first(frame) else "bottom first"
     return _FIELD_ORDERS.get(stream.codec_context.field_order, "unknown")
-
-
-def orientation_of(frame: av.VideoFrame) -> Orientation:
-    """Return the orientation nearest to a frame's display matrix.
-
-    FFmpeg's matrix (a b u, c d v, x y w) moves (x, y) to (a x + c y, b x + d y).
-    """
-    data = side_data_of(frame).get("DISPLAYMATRIX", b"")
-    raw = np.frombuffer(data[: len(data) // 4 * 4], dtype=np.int32).astype(np.float64)
-    if raw.size != 9:
-        return Orientation()
-    matrix = np.array([[raw[0], raw[3]], [raw[1], raw[4]]])
-    clockwise = np.array([[0, -1], [1, 0]])
-    candidates = {
-        Orientation(mirrored, turns): np.linalg.matrix_power(clockwise, turns)
-        @ np.diag([-1 if mirrored else 1, 1])
-        for turns in range(4)
-        for mirrored in (False, True)
-    }
-    return max(candidates, key=lambda o: float((candidates[o] * matrix).sum()))
 
 
 def _origin_seconds(container: InputContainer) -> Fraction:
