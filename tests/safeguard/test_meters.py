@@ -12,7 +12,7 @@ from support.safeguards import (
 )
 
 from vidrestore.safeguard.checks import crop_luma
-from vidrestore.safeguard.config import EYE_MOUTH_CHANGE, IDENTITY
+from vidrestore.safeguard.config import EYE_MOUTH_CHANGE, IDENTITY, SURELY_SAME_FACE
 from vidrestore.safeguard.eye_mouth_change import eye_mouth_change
 from vidrestore.safeguard.identity import (
     IdentityMeter,
@@ -35,7 +35,7 @@ def distance(meter: IdentityMeter, source: FloatImage, restored: FloatImage) -> 
     return meter.distance(chw(source), chw(restored), resolution_px=resolution_px(source))
 
 
-def changes(source: FloatImage, restored: FloatImage) -> tuple[float, float]:
+def changes(source: FloatImage, restored: FloatImage) -> tuple[float, float, float]:
     before, after = crop_luma(chw(source)), crop_luma(chw(restored))
     return eye_mouth_change(before, after, resolution_px=resolution_px(source))
 
@@ -65,6 +65,25 @@ def test_a_different_face_is_detected_fully_or_half_blended(meter: IdentityMeter
     assert half < full_distance
 
 
+def test_half_precision_measures_nearly_the_same_distance(meter: IdentityMeter) -> None:
+    half = IdentityMeter(packaged_dlib_resnet(), device=torch.device("cpu"), dtype=torch.bfloat16)
+
+    for restored in (face_crop(), blur(face_crop(), 3.0), other_crop()):
+        expected = distance(meter, face_crop(), restored)
+        assert distance(half, face_crop(), restored) == pytest.approx(expected, abs=0.01)
+
+
+@pytest.mark.parametrize("share", [0.05, 0.1, 0.2, 0.4])
+def test_a_face_counts_as_surely_the_same_only_far_below_the_distance_that_matters(
+    meter: IdentityMeter, share: float
+) -> None:
+    mixed = np.asarray((1 - share) * face_crop() + share * other_crop(), dtype=np.float32)
+    if changes(face_crop(), mixed)[2] < SURELY_SAME_FACE:
+        assert distance(meter, face_crop(), mixed) < 0.7 * IDENTITY.one_at
+    else:
+        assert share > 0.1
+
+
 def test_similarity_is_half_at_the_threshold_and_at_least_minus_one() -> None:
     assert distance_to_similarity(0.6) == pytest.approx(0.5)
     assert distance_to_similarity(9.0) == -1.0
@@ -77,7 +96,7 @@ def test_a_distance_is_reproducible(meter: IdentityMeter) -> None:
 
 
 def test_eyes_opened_by_the_restorer_are_detected_apart_from_the_mouth() -> None:
-    eyes, mouth = changes(closed_eyes_crop(), face_crop())
+    eyes, mouth, _ = changes(closed_eyes_crop(), face_crop())
 
     assert EYE_MOUTH_CHANGE(eyes) == 0.0
     assert EYE_MOUTH_CHANGE(mouth) == 1.0
@@ -92,7 +111,7 @@ def test_a_mouth_opened_or_closed_by_the_restorer_is_detected_apart_from_the_eye
         (closed_mouth_crop(), face_crop()),
         (face_crop(), closed_mouth_crop()),
     ):
-        eyes, mouth = changes(source, restored)
+        eyes, mouth, _ = changes(source, restored)
         assert EYE_MOUTH_CHANGE(mouth) < 0.2
         assert EYE_MOUTH_CHANGE(eyes) == 1.0
 
@@ -104,4 +123,5 @@ def test_sharpness_contrast_and_brightness_do_not_count_as_changes() -> None:
         np.clip(1.5 * face_crop() - 0.5 * blur(face_crop(), 4.0), 0, 1),
         np.clip(1.2 * face_crop() + 0.05, 0, 1),
     ):
-        assert [EYE_MOUTH_CHANGE(change) for change in changes(source, restored)] == [1.0, 1.0]
+        eyes, mouth, _ = changes(source, restored)
+        assert [EYE_MOUTH_CHANGE(change) for change in (eyes, mouth)] == [1.0, 1.0]

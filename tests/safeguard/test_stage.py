@@ -16,6 +16,7 @@ from support.safeguards import (
     sharp_crop,
     tracked_face,
 )
+from torch import Tensor
 
 from vidrestore.errors import ConfigError
 from vidrestore.safeguard.config import SafeguardConfig
@@ -149,6 +150,27 @@ def test_a_faithful_restorer_keeps_full_strength_and_high_similarity(
         (face,) = frame.faces
         assert (face.assessment.strength, face.assessment.reason) == (1.0, None)
         assert face.assessment.identity_similarity == pytest.approx(1.0, abs=1e-3)
+
+
+def test_identity_is_measured_more_often_where_the_face_has_changed() -> None:
+    measured: list[float] = []
+
+    class CountingMeter(IdentityMeter):
+        def distance(
+            self, source_chw: Tensor, restored_chw: Tensor, *, resolution_px: float
+        ) -> float:
+            measured.append(resolution_px)
+            return 0.0
+
+    counting = CountingMeter(packaged_dlib_resnet(), device=torch.device("cpu"))
+    counts: list[int] = []
+    for crop in (face_crop(), np.asarray(other_crop(), np.float32)):
+        measured.clear()
+        frames = [with_restored_crop(frame, crop) for frame in film(31)]
+        checked = list(check_after_restore(frames, meter=counting, config=CONFIG))
+        counts.append(len(measured))
+        assert all(frame.faces[0].assessment.identity_similarity == 1.0 for frame in checked)
+    assert counts == [4, 10]
 
 
 @pytest.mark.parametrize("blink", [range(16, 20), range(17, 19), range(19, 20)])

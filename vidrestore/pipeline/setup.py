@@ -106,7 +106,9 @@ class Setup:
                 restorer.record_networks()
             meter = None
             if settings.safeguard > 0:
-                meter = IdentityMeter(packaged_dlib_resnet(), device=device)
+                # On a GPU it takes no time, in any format.
+                meter_dtype = dtype if device.type == "cpu" else torch.float32
+                meter = IdentityMeter(packaged_dlib_resnet(), device=device, dtype=meter_dtype)
         self._note_precision(settings.model, restorer.dtype, dtype)
         return Stages(
             detector=detector,

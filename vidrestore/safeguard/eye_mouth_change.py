@@ -12,6 +12,7 @@ from vidrestore.types import CROP_SIZE_PX, Box, FloatArray
 
 EYES: tuple[Box, Box] = ((152, 212, 236, 268), (276, 212, 360, 268))
 MOUTH: Box = (192, 340, 322, 420)
+FACE: Box = (112, 160, 400, 448)
 """Boxes in pixels of the aligned crop."""
 WORKING_PX = 256
 """Half of a crop's side: means over 2 x 2 pixels are fast."""
@@ -27,8 +28,8 @@ NOISE = 4.0
 
 def eye_mouth_change(
     source_hw: FloatArray, restored_hw: FloatArray, *, resolution_px: float
-) -> tuple[float, float]:
-    """Return the change of the eyes (the one that changed more) and of the mouth.
+) -> tuple[float, float, float]:
+    """Return the change of the eyes (the one that changed more), the mouth and the whole face.
 
     Args:
         source_hw: ``(S, S)`` luma of an aligned crop, in [0, 255].
@@ -40,8 +41,8 @@ def eye_mouth_change(
     """
     cells = int(np.clip(resolution_px * RESOLUTION_RATIO, *CELLS))
     before, after = _reduce(source_hw, cells), _reduce(restored_hw, cells)
-    left, right, mouth = (_change(before, after, box, cells) for box in (*EYES, MOUTH))
-    return max(left, right), mouth
+    left, right, mouth, face = (_change(before, after, box, cells) for box in (*EYES, MOUTH, FACE))
+    return max(left, right), mouth, face
 
 
 def _reduce(luma_hw: FloatArray, cells: int) -> FloatArray:

@@ -5,6 +5,7 @@ from math import cos, radians, sin
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.fft import rfft2  # pyright: ignore[reportUnknownVariableType]
 
 from vidrestore.noise_estimation import noise_response, noise_sigma
 from vidrestore.safeguard.spectrum import (
@@ -65,7 +66,8 @@ def effective_resolution_px(luma_hw: FloatArray, *, roll_radians: float) -> floa
         At most S.
     """
     side_px, square = len(luma_hw), central_square(luma_hw)
-    spectrum = np.fft.rfft2((square - square.mean()) * window(len(square)))
+    windowed = (square - square.mean()) * window(len(square))
+    spectrum = np.asarray(rfft2(windowed), dtype=np.complex64)
     power: Array = np.square(spectrum.real) + np.square(spectrum.imag)
     cycles, decades = _radial_spectrum(power, side_px, roll_radians)
     anchor, trend = (

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from math import inf
 from typing import NamedTuple
 
 from vidrestore.safeguard.assessment import assess, combine, scale_limit, strictest
@@ -11,6 +12,8 @@ from vidrestore.safeguard.config import (
     IDENTITY,
     IDENTITY_CHECK_INTERVAL,
     OCCLUSION_CHECK_INTERVAL,
+    SURE_IDENTITY_INTERVAL,
+    SURELY_SAME_FACE,
     SafeguardConfig,
 )
 from vidrestore.safeguard.eye_mouth_change import eye_mouth_change
@@ -98,8 +101,8 @@ def check_after_restore(
         config: How strongly faces are protected.
     """
     measured = (
-        (frame, [measure_change(face, meter if due else None) for face, due in faces])
-        for frame, faces in with_due_faces(frames)
+        (frame, [measure_change(face, meter, from_change=limit) for face, limit in faces])
+        for frame, faces in _with_limits(frames)
     )
     yield from assess_changes(measured, config=config)
 
@@ -109,13 +112,28 @@ def with_due_faces(frames: Iterable[RestoredFrame]) -> Iterator[tuple[RestoredFr
 
     A blink lasts three frames, so eyes and mouth are compared in every frame.
     """
+    for frame, faces in _with_limits(frames, sure_interval=IDENTITY_CHECK_INTERVAL):
+        yield frame, [(face, limit < inf) for face, limit in faces]
+
+
+def _with_limits(
+    frames: Iterable[RestoredFrame], *, sure_interval: int = SURE_IDENTITY_INTERVAL
+) -> Iterator[tuple[RestoredFrame, list[tuple[RestoredFace, float]]]]:
+    """Yield every frame with its faces, each with the change from which identity is compared.
+
+    Args:
+        frames: In presentation order.
+        sure_interval: Frames between checks of a face that is surely the same.
+    """
     previous: set[int] = set()
     for frame in frames:
         tracks = [face.aligned.face.track_id for face in frame.faces]
         index = frame.frame.index
-        due = [_is_due(index, IDENTITY_CHECK_INTERVAL, track, previous) for track in tracks]
+        usual = inf if index % IDENTITY_CHECK_INTERVAL else SURELY_SAME_FACE
+        sure = [_is_due(index, sure_interval, track, previous) for track in tracks]
         previous = {*tracks}
-        yield frame, [*zip(frame.faces, due, strict=True)]
+        limits = [0.0 if is_due else usual for is_due in sure]
+        yield frame, [*zip(frame.faces, limits, strict=True)]
 
 
 def assess_changes(
@@ -148,13 +166,23 @@ def assess_changes(
         yield replace(frame, faces=tuple(faces))
 
 
-def measure_change(face: RestoredFace, meter: IdentityMeter | None) -> FaceChange:
-    """Return the change of eyes and mouth, and of identity if there is a ``meter``."""
+def measure_change(
+    face: RestoredFace, meter: IdentityMeter, *, from_change: float = 0.0
+) -> FaceChange:
+    """Return the change of eyes and mouth, and of identity if the face changed enough.
+
+    Args:
+        face: The restored face.
+        meter: Compares identities.
+        from_change: The change of the face, relative to its contrast, from which it does.
+    """
     source = face.aligned.crop_chw
     luma = crop_luma(source)
     resolution_px = crop_resolution_px(face.aligned, luma)
-    eyes, mouth = eye_mouth_change(luma, crop_luma(face.restored_chw), resolution_px=resolution_px)
-    if meter is None:
+    eyes, mouth, whole = eye_mouth_change(
+        luma, crop_luma(face.restored_chw), resolution_px=resolution_px
+    )
+    if whole < from_change:
         return FaceChange(eyes, mouth)
     distance = meter.distance(source, face.restored_chw, resolution_px=resolution_px)
     return FaceChange(eyes, mouth, distance)

@@ -318,4 +318,5 @@ def _add(
     # OpenCV rounds halves to even and saturates at the limits of the plane's type.
     depth = cv2.CV_8U if plane.dtype == np.uint8 else cv2.CV_16U
     changed = np.asarray(cv2.add(region, change, dtype=depth), dtype=plane.dtype)
-    np.minimum(changed, max_value, out=region)
+    is_narrower = max_value < np.iinfo(plane.dtype).max
+    region[...] = np.minimum(changed, max_value) if is_narrower else changed
