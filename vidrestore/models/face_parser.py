@@ -23,10 +23,10 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vidrestore.models.common.fusion import Fusible
 from vidrestore.models.common.inplace_ops import add_inplace
 from vidrestore.models.common.outputs import ParserOutput
 from vidrestore.models.common.state_shapes import Shapes, block_count, matches_state
-from vidrestore.models.common.weight_cache import WeightCache
 from vidrestore.models.psfrgan.blocks import (
     ConvUnit,
     ResidualUnit,
@@ -75,7 +75,7 @@ def class_probability(logits_NCHW: Tensor, classes: Sequence[str]) -> Tensor:
     return logits_NCHW.float().softmax(dim=1)[:, chosen].sum(dim=1).clamp_(0.0, 1.0)
 
 
-class FaceParser(nn.Module):
+class FaceParser(Fusible[tuple[Tensor, Tensor]]):
     """Labels every pixel of a face crop, and also restores it.
 
     Args:
@@ -158,7 +158,6 @@ class FaceParser(nn.Module):
         last = clamp_channels(width, min_channels, max_channels)
         self.out_img_conv = ConvUnit(in_channels=last, out_channels=3)
         self.out_mask_conv = ConvUnit(in_channels=last, out_channels=parsing_ch)
-        self._heads: WeightCache[tuple[Tensor, Tensor]] = WeightCache()
 
     def forward(self, image_NCHW: Tensor) -> ParserOutput:
         """Parse ``(N, 3, H, W)`` RGB crops in [-1, 1], in the weights' precision.
@@ -171,17 +170,15 @@ class FaceParser(nn.Module):
             raise ValueError(
                 f"sides must be multiples of {self.multiple_px} px, got {height} x {width}"
             )
-        weight, bias = self._both_heads()
+        weight, bias = self.fused()
         feat = self.encoder(image_NCHW.to(weight.dtype))
         feat = self.decoder(add_inplace(self.body(feat), feat))
         both = F.conv2d(F.pad(feat, (1, 1, 1, 1), mode="reflect"), weight, bias)
         return ParserOutput(logits=both[:, 3:], image=both[:, :3])
 
-    def _both_heads(self) -> tuple[Tensor, Tensor]:
+    def compute_fused(self) -> tuple[Tensor, Tensor]:
         """Return the weights of both heads as one convolution: the features are read once."""
-        heads = (self.out_img_conv.conv2d, self.out_mask_conv.conv2d)
-        tensors = heads[0].tensors() + heads[1].tensors()
-        return self._heads.of(tensors, lambda: concat_kernels(heads))
+        return concat_kernels((self.out_img_conv.conv2d, self.out_mask_conv.conv2d))
 
 
 def build_face_parser() -> FaceParser:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vidrestore.errors import DeviceError, WeightsError
+from vidrestore.models.common.fusion import fuse
 from vidrestore.models.common.outputs import RestorerOutput
 from vidrestore.models.face_parser import FACE_CLASSES, HEAD_CLASSES, class_probability
 from vidrestore.models.registry import RestorerSpec
@@ -57,6 +58,7 @@ class Restorer:
 
     def _prepared(self, network: nn.Module) -> nn.Module:
         frozen = network.eval().requires_grad_(False).to(device=self.device, dtype=self.dtype)
+        fuse(frozen)
         return frozen.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     def record_networks(self, record: Callable[[nn.Module, Tensor], Run] = record_graph) -> None:

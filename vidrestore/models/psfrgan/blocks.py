@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vidrestore.models.common.fusion import Fusible
 from vidrestore.models.common.inplace_ops import add_inplace
-from vidrestore.models.common.weight_cache import WeightCache
 from vidrestore.models.psfrgan.convolution import (
     convolution,
     doubling_kernel,
@@ -118,11 +118,11 @@ def doubling_steps(small: int, large: int) -> int:
 
 
 def clamp_channels(channels: int, min_channels: int, max_channels: int) -> int:
-    """Return ``channels``, but not fewer than ``least`` nor more than ``most``."""
+    """Return ``channels``, but not fewer nor more than two numbers."""
     return max(min_channels, min(channels, max_channels))
 
 
-class ConvUnit(nn.Module):
+class ConvUnit(Fusible[tuple[Tensor, Tensor | None]]):
     """Reflection padding, 3x3 convolution, normalization, activation; in this order.
 
     Args:
@@ -155,31 +155,20 @@ class ConvUnit(nn.Module):
         )
         self.norm = Norm(channels=out_channels, norm_type=norm_type)
         self.relu = Activation(channels=out_channels, relu_type=relu_type)
-        self._applied: WeightCache[tuple[Tensor, Tensor | None]] = WeightCache()
 
     def forward(self, feat_NCHW: Tensor) -> Tensor:
         """Return ``(N, out_channels, H, W)`` features, or twice or half the size."""
-        weight, bias = self._weights()
+        weight, bias = self.fused()
         out = self._convolved(feat_NCHW, weight, bias)
         if self.training or self._batch_norm() is None:
             out = self.norm(out)
         return self.relu(out)
 
-    def _weights(self) -> tuple[Tensor, Tensor | None]:
-        """Return kernel and bias, in evaluation mode with batch normalization in them."""
-        if self.training:
-            return self._computed()
-        norm = self._batch_norm()
-        tensors = self.conv2d.tensors()
-        if norm is not None:
-            # Training updates the statistics without a new version; the count beside them has one.
-            tensors += (*_statistics(norm), cast(Tensor, norm.num_batches_tracked))
-        return self._applied.of(tensors, self._computed)
-
     def _batch_norm(self) -> nn.BatchNorm2d | None:
         return self.norm.norm if isinstance(self.norm.norm, nn.BatchNorm2d) else None
 
-    def _computed(self) -> tuple[Tensor, Tensor | None]:
+    def compute_fused(self) -> tuple[Tensor, Tensor | None]:
+        """Return kernel and bias, in evaluation mode with batch normalization in them."""
         kernel, bias = self.conv2d.kernel(), self.conv2d.bias
         norm = self._batch_norm()
         if norm is not None and not self.training:

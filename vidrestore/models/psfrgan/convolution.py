@@ -18,14 +18,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidrestore.models.common.weight_cache import WeightCache
+from vidrestore.models.common.fusion import Fusible
 
 # Shape letters in this file: N crops, O/I channels out and in, H/W rows and columns.
 
 SPECTRAL_EPS = 1e-12
 
 
-class Convolution(nn.Module):
+class Convolution(Fusible[Tensor]):
     """A 3x3 convolution padded with zeros, after a nearest-neighbor doubling if it ``doubles``.
 
     ``kernel`` gives the weights to modules that apply them in another way.
@@ -39,7 +39,6 @@ class Convolution(nn.Module):
     ) -> None:
         super().__init__()
         self.doubles = doubles
-        self._applied: WeightCache[Tensor] = WeightCache()
         weight = torch.empty(out_channels, in_channels, 3, 3)
         nn.init.kaiming_uniform_(weight, a=math.sqrt(5))
         self._hold(nn.Parameter(weight))
@@ -60,25 +59,14 @@ class Convolution(nn.Module):
         """Return the kernel to apply, ``(O, I, 3, 3)``."""
         return self.weight
 
-    def tensors(self) -> tuple[Tensor, ...]:
-        """Return the tensors that ``kernel`` and the bias depend on."""
-        return (self.weight,) if self.bias is None else (self.weight, self.bias)
-
-    def applied(self) -> Tensor:
-        """Return the kernel of the convolution in ``forward``."""
-        return (
-            self._applied_kernel()
-            if self.training
-            else self._applied.of(self.tensors(), self._applied_kernel)
-        )
-
     def forward(self, feat_NCHW: Tensor) -> Tensor:
         """Return ``(N, out_channels, H, W)`` features, or twice the size."""
         if self.doubles:
-            return F.conv_transpose2d(feat_NCHW, self.applied(), self.bias, stride=2, padding=1)
-        return F.conv2d(feat_NCHW, self.applied(), self.bias, padding=1)
+            return F.conv_transpose2d(feat_NCHW, self.fused(), self.bias, stride=2, padding=1)
+        return F.conv2d(feat_NCHW, self.fused(), self.bias, padding=1)
 
-    def _applied_kernel(self) -> Tensor:
+    def compute_fused(self) -> Tensor:
+        """Return the kernel of the convolution in ``forward``."""
         kernel = self.kernel()
         return to_channels_last(doubling_kernel(kernel) if self.doubles else kernel)
 
@@ -116,11 +104,6 @@ class SpectralConvolution(Convolution):
                 self.weight_v.copy_(v)
         sigma = torch.dot(u, matrix.mv(v))
         return (self.weight_orig.float() / sigma).to(self.weight_orig.dtype)
-
-    def tensors(self) -> tuple[Tensor, ...]:
-        """Return the tensors that ``kernel`` and the bias depend on."""
-        tensors = (self.weight_orig, self.weight_u, self.weight_v)
-        return tensors if self.bias is None else (*tensors, self.bias)
 
 
 def _normalize(vector: Tensor) -> Tensor:

@@ -28,9 +28,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vidrestore.models.common.fusion import Fusible
 from vidrestore.models.common.outputs import RestorerOutput
 from vidrestore.models.common.state_shapes import Shapes, block_count, matches_state
-from vidrestore.models.common.weight_cache import WeightCache
 from vidrestore.models.face_parser import FaceParser, build_face_parser
 from vidrestore.models.psfrgan.blocks import (
     clamp_channels,
@@ -60,7 +60,7 @@ class _UpStep(nn.ModuleList):
         return self[2](feat_NCHW, guide_NGHW)
 
 
-class PsfrganGenerator(nn.Module):
+class PsfrganGenerator(Fusible[Tensor]):
     """Restores a face from the degraded image and its parsing map.
 
     Args:
@@ -133,7 +133,6 @@ class PsfrganGenerator(nn.Module):
             out_channels=output_nc,
             spectral=spectral_norm,
         )
-        self._first_scale: WeightCache[Tensor] = WeightCache()
 
     def forward(self, image_NCHW: Tensor, parsing_NCHW: Tensor) -> RestorerOutput:
         """Restore degraded faces, in the weights' precision; the result is float32 or better.
@@ -157,7 +156,7 @@ class PsfrganGenerator(nn.Module):
         dtype = self.const_input.dtype
         guide = torch.cat([image_NCHW.to(dtype), parsing_NCHW.to(dtype)], dim=1)
         guide = guide.contiguous(memory_format=torch.channels_last)
-        feat = self._constant()
+        feat = self.fused()
         feat = self.head[1](feat, _resize_guide(guide, feat))
         for step in self.body:
             assert isinstance(step, _UpStep)
@@ -165,23 +164,15 @@ class PsfrganGenerator(nn.Module):
             feat = step.apply_style(feat, _resize_guide(guide, feat))
         return RestorerOutput(image=self._to_rgb(feat))
 
-    def _constant(self) -> Tensor:
+    def compute_fused(self) -> Tensor:
         """Return the convolved constant of one sample; all samples share it."""
-        conv = self.head[0]
-        assert isinstance(conv, Convolution)
-
-        def convolved() -> Tensor:
-            return conv(self.const_input.contiguous(memory_format=torch.channels_last))
-
-        if self.training:
-            return convolved()
-        return self._first_scale.of((self.const_input, *conv.tensors()), convolved)
+        return self.head[0](self.const_input.contiguous(memory_format=torch.channels_last))
 
     def _to_rgb(self, feat_NCHW: Tensor) -> Tensor:
         # In full precision: bf16 has too few levels for an image, and this layer is small.
         conv = self.img_out
         bias = None if conv.bias is None else conv.bias.float()
-        return F.conv2d(feat_NCHW.float(), conv.applied().float(), bias, padding=1)
+        return F.conv2d(feat_NCHW.float(), conv.fused().float(), bias, padding=1)
 
 
 def _resize_guide(guide_NGHW: Tensor, like_NCHW: Tensor) -> Tensor:

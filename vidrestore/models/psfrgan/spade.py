@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vidrestore.models.common.fusion import Fusible
 from vidrestore.models.common.inplace_ops import add_inplace, scale_shift_inplace
-from vidrestore.models.common.weight_cache import WeightCache
 from vidrestore.models.psfrgan.blocks import LEAKY_SLOPE, Activation, instance_norm
 from vidrestore.models.psfrgan.convolution import concat_kernels, convolution
 
@@ -20,7 +20,7 @@ _GUIDE_FEATURES = 64
 _NORM_TYPES = ("spade", "in")
 
 
-class StyleTransformation(nn.Module):
+class StyleTransformation(Fusible[tuple[Tensor, Tensor]]):
     """Section 3.1, equations 2 and 3: ``normalized * scale(guide) + shift(guide)``.
 
     Args:
@@ -51,7 +51,6 @@ class StyleTransformation(nn.Module):
         self.beta_conv = convolution(
             in_channels=_GUIDE_FEATURES, out_channels=channels, spectral=spectral
         )
-        self._applied: WeightCache[tuple[Tensor, Tensor]] = WeightCache()
 
     def forward(self, feat_NCHW: Tensor, guide_NGHW: Tensor) -> Tensor:
         """Return styled features, ``(N, C, H, W)``.
@@ -63,20 +62,16 @@ class StyleTransformation(nn.Module):
         normalized = instance_norm(feat_NCHW)
         if not self.is_guided:
             return normalized
-        weight, bias = self._both()
+        weight, bias = self.fused()
         both = F.conv2d(self.conv1(guide_NGHW), weight, bias, padding=1)
         gamma, beta = both.chunk(2, dim=1)
         if normalized.shape != gamma.shape:
             return torch.addcmul(beta, normalized, gamma)
         return scale_shift_inplace(normalized, gamma, beta)
 
-    def _both(self) -> tuple[Tensor, Tensor]:
+    def compute_fused(self) -> tuple[Tensor, Tensor]:
         """Return the weights of scale and shift as one convolution."""
-        convs = (self.gamma_conv, self.beta_conv)
-        if self.training:
-            return concat_kernels(convs)
-        tensors = self.gamma_conv.tensors() + self.beta_conv.tensors()
-        return self._applied.of(tensors, lambda: concat_kernels(convs))
+        return concat_kernels((self.gamma_conv, self.beta_conv))
 
 
 class StyleBlock(nn.Module):

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vidrestore.models.common.fusion import Fusible
 from vidrestore.models.common.inplace_ops import add_inplace, mul_inplace
-from vidrestore.models.common.weight_cache import WeightCache
 from vidrestore.models.stylegan2.fir import FIR_TAPS, FirSmooth
 
 SQRT_2 = 2.0**0.5
@@ -81,7 +81,7 @@ class EqualLinear(nn.Module):
         return scaled_leaky_relu(out) if self.activated else out
 
 
-class EqualConv2d(nn.Module):
+class EqualConv2d(Fusible[Tensor]):
     """A convolution with an equalized learning rate."""
 
     def __init__(
@@ -96,7 +96,6 @@ class EqualConv2d(nn.Module):
     ) -> None:
         super().__init__()
         self.gain = (in_channels * kernel_size**2) ** -0.5
-        self._scaled = WeightCache[Tensor]()
         self.stride = stride
         self.padding = padding
         self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel_size, kernel_size))
@@ -110,11 +109,15 @@ class EqualConv2d(nn.Module):
         """Return ``(N, out_channels, H', W')``."""
         return F.conv2d(
             feat_NCHW,
-            self._scaled.of([self.weight], lambda: self.weight * self.gain),
+            self.fused(),
             bias=self.bias,
             stride=self.stride,
             padding=self.padding,
         )
+
+    def compute_fused(self) -> Tensor:
+        """Return the scaled weights."""
+        return self.weight * self.gain
 
 
 class ConvLayer(nn.Sequential):
@@ -212,7 +215,7 @@ class ResBlock(nn.Module):
         return mul_inplace(feat, SQRT_2**-1)
 
 
-class UpConv(nn.Module):
+class UpConv(Fusible[Tensor]):
     """Bilinear doubling, then an equalized convolution, activated or bare.
 
     Args:
@@ -228,19 +231,22 @@ class UpConv(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel_size, kernel_size))
         self.gain = (in_channels * kernel_size**2) ** -0.5
-        self._scaled = WeightCache[Tensor]()
         self.padding = kernel_size // 2
         self.activation = FusedLeakyReLU(channels=out_channels) if activated else None
 
     def forward(self, feat_NCHW: Tensor) -> Tensor:
         """Return ``(N, out_channels, 2H, 2W)``."""
-        weight = self._scaled.of([self.weight], lambda: self.weight * self.gain)
+        weight = self.fused()
         if self.padding == 0:
             # A 1x1 convolution and resizing commute: a quarter of the arithmetic.
             feat = upsample_2x(F.conv2d(feat_NCHW, weight))
         else:
             feat = F.conv2d(upsample_2x(feat_NCHW), weight, padding=self.padding)
         return feat if self.activation is None else self.activation(feat)
+
+    def compute_fused(self) -> Tensor:
+        """Return the scaled weights."""
+        return self.weight * self.gain
 
 
 def upsample_2x(feat_NCHW: Tensor) -> Tensor:

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vidrestore.models.common.fusion import Fusible
 from vidrestore.models.common.inplace_ops import mul_inplace
-from vidrestore.models.common.weight_cache import WeightCache
 
 _EPS = 1e-8
 
@@ -38,12 +38,7 @@ def _full(tensor: Tensor) -> Tensor:
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
 
 
-def _power(weight_OIkk: Tensor) -> Tensor:
-    """Return the sum over the kernel of the squared weights, ``(I, O)``."""
-    return _full(weight_OIkk).square().sum(dim=(2, 3)).t().contiguous()
-
-
-class ModulatedWeight(nn.Module):
+class ModulatedWeight(Fusible[Tensor]):
     """The shared weights of a modulated convolution, and the style's affine map.
 
     The weight is stored as ``(O, I, k, k)``, so that it can be in channels-last order; in the state
@@ -78,7 +73,6 @@ class ModulatedWeight(nn.Module):
         self.weight = nn.Parameter(
             torch.randn(out_channels, in_channels, kernel_size, kernel_size) * weight_init_std
         )
-        self._power = WeightCache[Tensor]()
 
     def modulate(self, style_NF: Tensor) -> Modulation:
         """Return the two scales of a style code, ``(N, style_dim)``."""
@@ -87,11 +81,15 @@ class ModulatedWeight(nn.Module):
         input_scale = style_NC * (self.gain / largest_N1)
         if not self.demodulate:
             return Modulation(input_scale, largest_N1)
-        power_IO = self._power.of([self.weight], lambda: _power(self.weight))
+        power_IO = self.fused()
         with _no_autocast(input_scale.device):
             # Half precision here would be an error of every sample of an output channel.
             power = input_scale.square() @ power_IO
         return Modulation(input_scale, torch.rsqrt(power + _EPS / largest_N1.square()))
+
+    def compute_fused(self) -> Tensor:
+        """Return the sum over the kernel of the squared weights, ``(I, O)``."""
+        return _full(self.weight).square().sum(dim=(2, 3)).t().contiguous()
 
     def convolve(self, scaled_NCHW: Tensor) -> Tensor:
         """Return the convolution of features that have been scaled, size kept."""
