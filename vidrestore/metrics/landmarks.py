@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from vidrestore.types.landmark_jump import landmark_jump_px
+
 Landmarks = NDArray[np.float64]
 
 
@@ -29,9 +31,9 @@ def landmark_jitter_px(landmarks_xy: Landmarks, reference_xy: Landmarks | None =
     if len(landmarks_xy) < min_frames:
         raise ValueError(f"jitter needs {min_frames} frames or more, got {len(landmarks_xy)}")
     if reference_xy is None:
-        steps = np.diff(landmarks_xy, n=2, axis=0)
+        triples = zip(landmarks_xy, landmarks_xy[1:], landmarks_xy[2:], strict=False)
+        lengths = np.array([landmark_jump_px(*triple) for triple in triples])
     else:
-        steps = np.diff(landmarks_xy - reference_xy, axis=0)
-    lengths = np.linalg.norm(steps, axis=-1)
+        lengths = np.linalg.norm(np.diff(landmarks_xy - reference_xy, axis=0), axis=-1)
     known = lengths[np.isfinite(lengths)]
     return float(known.mean()) if known.size else float("nan")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from vidrestore.record import FaceRecord, FrameRecord
 from vidrestore.record.schema import PointsXy
+from vidrestore.types.landmark_jump import landmark_jump_px
 
 Series = NDArray[np.float32]
 """``(N,)``: one value for each frame of a track, NaN where there is none."""
@@ -125,11 +126,9 @@ def read_tracks(frames: Iterable[FrameRecord]) -> VideoTracks:
 
 
 def jitter_px(before: FaceRecord, face: FaceRecord, after: FaceRecord, *, smoothed: bool) -> float:
-    """Return the jitter of landmarks, in pixels of the 512 px crop.
+    """Return ``landmark_jump_px`` in pixels of the 512 px crop.
 
-    It is the mean length of the second difference of the five landmarks over three neighboring
-    frames: zero for a face that rests or moves evenly. Crop pixels follow the size of the face, so
-    that near and far faces can be compared.
+    Crop pixels follow the size of the face, so that near and far faces can be compared.
 
     Args:
         before: The same face in the previous frame.
@@ -137,7 +136,6 @@ def jitter_px(before: FaceRecord, face: FaceRecord, after: FaceRecord, *, smooth
         after: The same face in the next frame.
         smoothed: Whether to measure the smoothed landmarks, or the detected ones.
     """
-    # Plain floats: for five points, arrays are slower.
     radius = _radius_px(face.points_xy)
     if radius == 0:
         return float("nan")
@@ -145,11 +143,7 @@ def jitter_px(before: FaceRecord, face: FaceRecord, after: FaceRecord, *, smooth
         neighbor.points_xy if smoothed else neighbor.points_measured_xy
         for neighbor in (before, face, after)
     ]
-    jumps = [
-        math.hypot(x0 - 2 * x1 + x2, y0 - 2 * y1 + y2)
-        for (x0, y0), (x1, y1), (x2, y2) in zip(*three, strict=True)
-    ]
-    return sum(jumps) / len(jumps) * _TEMPLATE_RADIUS_PX / radius
+    return landmark_jump_px(*three) * _TEMPLATE_RADIUS_PX / radius
 
 
 def _radius_px(points_xy: PointsXy) -> float:
