@@ -37,7 +37,6 @@ from torch import Tensor
 
 from vidrestore.devices import resolve_device, resolve_precision
 from vidrestore.errors import ConfigError, VidrestoreError
-from vidrestore.faces.config import DetectorConfig
 from vidrestore.metrics.fid import Embedding, FeatureStatistics, feature_statistics, read_statistics
 from vidrestore.metrics.scores import MetricNetworks, Scores
 from vidrestore.pipeline.loading.load_models import load_detector, load_restorer
@@ -98,7 +97,7 @@ def evaluate(arguments: argparse.Namespace) -> tuple[dict[str, Any], EvaluationR
         dtype=resolve_precision(arguments.precision, device),
         detail=arguments.detail,
     )
-    detector = load_detector("mtcnn", device=device, config=DetectorConfig())
+    detector = load_detector("mtcnn", device=device)
     files = MetricFiles(
         identity=arguments.identity,
         lpips=arguments.lpips,

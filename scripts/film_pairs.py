@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from vidrestore.errors import ConfigError
-from vidrestore.faces.config import DetectorConfig, TrackerConfig
+from vidrestore.faces.config import TrackerConfig
 from vidrestore.faces.detection.detector import Detector
 from vidrestore.media.color.matrices import luma_weights, sample_range
 from vidrestore.media.color.preview import preview_rgb
@@ -93,7 +93,7 @@ def check_same_shape(before: Film, after: Film) -> None:
 
 def embedded_detector() -> Detector:
     """Return the packaged detector, on the CPU."""
-    return load_detector("mtcnn", device=torch.device("cpu"), config=DetectorConfig())
+    return load_detector("mtcnn", device=torch.device("cpu"))
 
 
 def faces_in(frame: Frame, geometry: DisplayGeometry, detector: Detector) -> list[Detection]:

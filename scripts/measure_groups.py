@@ -31,7 +31,6 @@ from torch import Tensor
 
 from vidrestore.devices import resolve_device, resolve_precision
 from vidrestore.errors import ConfigError, VidrestoreError
-from vidrestore.faces.config import DetectorConfig
 from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
 from vidrestore.metrics.scores import MetricNetworks, image_scores, mean_scores
 from vidrestore.pipeline.loading.load_models import load_detector, load_restorer
@@ -117,7 +116,7 @@ def measure(
         dtype=resolve_precision("fp32", device),
         detail=arguments.detail,
     )
-    landmarks_of = detect_landmarks(load_detector("mtcnn", device=device, config=DetectorConfig()))
+    landmarks_of = detect_landmarks(load_detector("mtcnn", device=device))
     networks = MetricNetworks(
         identity=None if arguments.identity is None else load_identity_embedder(arguments.identity)
     )

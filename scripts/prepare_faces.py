@@ -42,7 +42,6 @@ from numpy.typing import NDArray
 
 from vidrestore.devices import resolve_device
 from vidrestore.errors import VidrestoreError
-from vidrestore.faces.config import DetectorConfig
 from vidrestore.models.common.outputs import ParserOutput
 from vidrestore.models.face_parser import FaceParser
 from vidrestore.pipeline.loading.load_models import DETECTORS, load_detector
@@ -113,7 +112,7 @@ def generate_faces(arguments: argparse.Namespace, device: torch.device) -> Prepa
         first=arguments.first,
         count=arguments.generate,
         network=load_mobile_stylegan().to(device),
-        detector=load_detector(arguments.detector, device=device, config=DetectorConfig()),
+        detector=load_detector(arguments.detector, device=device),
         config=GenerateConfig(truncation=tuple(arguments.truncation)),
         embedding_norm=embedding_norm(packaged_dlib_resnet(), device=device),
         on_face=print_rate(),
@@ -125,7 +124,7 @@ def cut_films(arguments: argparse.Namespace, device: torch.device) -> None:
     report = prepare_clips(
         arguments.film,
         arguments.target,
-        detector=load_detector(arguments.detector, device=device, config=DetectorConfig()),
+        detector=load_detector(arguments.detector, device=device),
         embedding=face_embedding(packaged_dlib_resnet(), device=device),
         config=PrepareConfig(
             size_px=arguments.size, min_px=arguments.least, max_yaw_ratio=arguments.turned
@@ -233,7 +232,7 @@ def main() -> None:
         report = prepare_faces(
             arguments.source,
             arguments.target,
-            detector=load_detector(arguments.detector, device=device, config=DetectorConfig()),
+            detector=load_detector(arguments.detector, device=device),
             config=PrepareConfig(
                 size_px=arguments.size,
                 min_px=arguments.least,

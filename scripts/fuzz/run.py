@@ -40,7 +40,6 @@ from mutations import mutate
 
 from vidrestore.cli import main as program
 from vidrestore.devices import resolve_device
-from vidrestore.faces.config import DetectorConfig
 from vidrestore.pipeline import setup
 from vidrestore.pipeline.loading.load_models import load_detector, load_restorer
 
@@ -273,7 +272,7 @@ def _load_once() -> None:
     for name in _LOADED_LATE:
         importlib.import_module(f"vidrestore.{name}")
     device = resolve_device("cpu")
-    detector = load_detector("mtcnn", device=device, config=DetectorConfig())
+    detector = load_detector("mtcnn", device=device)
     restorer = load_restorer("lite", device=device, dtype=torch.float32)
     load_restorer_file = setup.load_restorer
 

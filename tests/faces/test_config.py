@@ -1,7 +1,7 @@
 import pytest
 
 from vidrestore.errors import ConfigError
-from vidrestore.faces.config import DetectorConfig, ShotConfig, SmoothingConfig, TrackerConfig
+from vidrestore.faces.config import DetectorConfig, SmoothingConfig, TrackerConfig
 
 
 @pytest.mark.parametrize(
@@ -9,7 +9,6 @@ from vidrestore.faces.config import DetectorConfig, ShotConfig, SmoothingConfig,
     [
         (lambda: DetectorConfig(min_face_px=5), "min_face_px"),
         (lambda: DetectorConfig(output_threshold=1.5), "output_threshold"),
-        (lambda: ShotConfig(change_ratio=0.5), "change_ratio"),
         (lambda: TrackerConfig(min_hits=0), "min_hits"),
         (lambda: TrackerConfig(lookahead_seconds=0.1), "lookahead_seconds"),
         (lambda: SmoothingConfig(window_seconds=-1.0), "window_seconds"),

@@ -8,7 +8,6 @@ from support.golden import ROOT
 from torch import Tensor
 from torch.nn import functional as F
 
-from vidrestore.faces.config import DetectorConfig
 from vidrestore.metrics.visibility import edges_and_flat
 from vidrestore.pipeline.loading.load_models import load_detector, load_restorer
 from vidrestore.safeguard.checks import crop_luma
@@ -20,7 +19,7 @@ EXAMPLE: Path = ROOT / "examples" / "astronaut.mp4"
 
 @pytest.fixture(scope="module")
 def face_chw() -> Tensor:
-    detector = load_detector("mtcnn", device=CPU, config=DetectorConfig())
+    detector = load_detector("mtcnn", device=CPU)
     return align_clip(EXAMPLE, detector=detector, max_frames=2)[0]
 
 

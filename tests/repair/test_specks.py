@@ -4,11 +4,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vidrestore.repair.specks import DustConfig, fill_levels, find_dust
+from vidrestore.repair.specks import fill_levels, find_dust
 from vidrestore.types import FloatArray
 
 HW = (48, 64)
-CONFIG = DustConfig()
 
 
 def texture(seed: int = 0) -> FloatArray:
@@ -27,7 +26,7 @@ def test_a_speck_that_the_neighbors_do_not_have_is_dust() -> None:
     picture = texture()
 
     for levels in (-40, 40):
-        mask, count = find_dust(picture + spot(levels), picture, picture, config=CONFIG)
+        mask, count = find_dust(picture + spot(levels), picture, picture)
         assert count == 1
         assert mask[20, 30]
         assert np.count_nonzero(mask) < 60
@@ -38,7 +37,7 @@ def test_what_moves_past_a_smooth_place_is_no_dust() -> None:
     picture = texture()
     other = picture + spot(22, radius=4.0)
 
-    mask, count = find_dust(picture, other, other, config=CONFIG)
+    mask, count = find_dust(picture, other, other)
 
     assert count == 0
     assert not mask.any()
@@ -49,7 +48,7 @@ def test_a_highlight_that_becomes_brighter_stays() -> None:
     picture = texture()
     before, after = picture + spot(25), picture + spot(20)
 
-    assert find_dust(picture + spot(50), before, after, config=CONFIG)[1] == 0
+    assert find_dust(picture + spot(50), before, after)[1] == 0
 
 
 def test_a_fill_is_as_bright_as_the_frame_around_it() -> None:

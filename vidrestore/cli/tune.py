@@ -70,12 +70,11 @@ def _tune(command: TuneCommand) -> "TuneReport":
 
     from vidrestore.cli.display.train_progress import train_display
     from vidrestore.devices import resolve_device
-    from vidrestore.faces.config import DetectorConfig
     from vidrestore.pipeline.loading.load_models import load_detector
     from vidrestore.training.tuning.tune import tune
     from vidrestore.training.tuning.tuner import TuneConfig
 
-    detector = load_detector("mtcnn", device=torch.device("cpu"), config=DetectorConfig())
+    detector = load_detector("mtcnn", device=torch.device("cpu"))
     with train_display(quiet=command.quiet) as display:
         return tune(
             command.film,

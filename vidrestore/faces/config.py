@@ -52,25 +52,6 @@ class DetectorConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShotConfig:
-    """Thresholds of a shot change."""
-
-    change_ratio: float = 2.5
-    """Minimum ratio of a frame's difference from the previous one to that of its neighbors."""
-    min_change: float = 6.0
-    """Mean difference in brightness, of 255, below which nothing is a cut."""
-    same_shot_correlation: float = 0.7
-    """Correlation from which the images before and after belong to one shot."""
-    other_shot_correlation: float = 0.2
-    """Correlation with the previous image below which a shot begins, whatever else moves."""
-
-    def __post_init__(self) -> None:
-        _require_above(1, self, "change_ratio")
-        _require_above(0, self, "min_change")
-        _require_fractions(self, "same_shot_correlation", "other_shot_correlation")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TrackerConfig:
     """How faces are followed through a shot."""
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 import torch
 
 from vidrestore.devices import BATCH_SIZE, prepare_device, resolve_device, resolve_precision
-from vidrestore.faces.config import DetectorConfig
 from vidrestore.media.input.source import Source
 from vidrestore.media.input.video_info import VideoInfo
 from vidrestore.pipeline.background.upscale_frames import (
@@ -91,7 +90,6 @@ class Setup:
             detector = load_detector(
                 settings.detector,
                 device=device,
-                config=DetectorConfig(),
                 on_download=self.on_download,
             )
             restorer = load_restorer(

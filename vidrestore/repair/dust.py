@@ -17,7 +17,7 @@ from vidrestore.repair.samples import (
     plane_masks,
     with_repair,
 )
-from vidrestore.repair.specks import DustConfig, fill_levels, find_dust
+from vidrestore.repair.specks import fill_levels, find_dust
 from vidrestore.sliding_window import sliding_window
 from vidrestore.types import FloatArray, Frame, Plane, TrackedFrame
 
@@ -53,7 +53,7 @@ class _Warped:
     """Its levels, warped to the frame."""
 
 
-def remove_dust(frames: Iterable[TrackedFrame], *, config: DustConfig) -> Iterator[TrackedFrame]:
+def remove_dust(frames: Iterable[TrackedFrame]) -> Iterator[TrackedFrame]:
     """Yield every frame without its dust, in order.
 
     Buffers one later frame. The first and the last frame of a shot, which have one neighbor, stay
@@ -65,9 +65,7 @@ def remove_dust(frames: Iterable[TrackedFrame], *, config: DustConfig) -> Iterat
         tracked = window.item
         if all(sides):
             pair = [_warp_to(window.value, side[0]) for side in sides]
-            mask, count = find_dust(
-                window.value.levels, pair[0].levels, pair[1].levels, config=config
-            )
+            mask, count = find_dust(window.value.levels, pair[0].levels, pair[1].levels)
             if count:
                 planes = _fill(tracked.frame, mask, pair)
                 frame = with_repair(

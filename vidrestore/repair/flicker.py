@@ -24,21 +24,15 @@ _STEP_PX = 2
 """Spacing of the pixels in the histogram."""
 _BINS = 1024
 _MIN_FRAMES = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FlickerConfig:
-    """Thresholds of flicker."""
-
-    radius_frames: int = 12
-    """Frames to each side from which the brightness of a frame is estimated."""
-    sigma_frames: float = 4.0
-    """Standard deviation of the Gaussian weights."""
-    unsteady_levels: tuple[float, float] = (0.5, 1.0)
-    """Second difference of brightness (median, of 255 levels) up to which nothing is corrected, and
-    from which everything is. Motion and fades change brightness evenly."""
-    max_slope: float = 2.0
-    """Maximum factor by which a curve raises or lowers contrast, so that grain is not amplified."""
+RADIUS_FRAMES = 12
+"""Frames to each side from which the brightness of a frame is estimated."""
+_SIGMA_FRAMES = 4.0
+"""Standard deviation of the Gaussian weights."""
+_UNSTEADY_LEVELS = (0.5, 1.0)
+"""Second difference of brightness (median, of 255 levels) up to which nothing is corrected, and
+from which everything is. Motion and fades change brightness evenly."""
+_MAX_SLOPE = 2.0
+"""Maximum factor by which a curve raises or lowers contrast, so that grain is not amplified."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -47,12 +41,10 @@ class _Brightness:
     quantiles: Quantiles
 
 
-def remove_flicker(
-    frames: Iterable[TrackedFrame], *, config: FlickerConfig
-) -> Iterator[TrackedFrame]:
+def remove_flicker(frames: Iterable[TrackedFrame]) -> Iterator[TrackedFrame]:
     """Yield every frame with steady brightness, in order.
 
-    Buffers ``radius_frames`` later frames. Nothing crosses a shot change.
+    Buffers ``RADIUS_FRAMES`` later frames. Nothing crosses a shot change.
     """
     items = (
         (
@@ -64,15 +56,13 @@ def remove_flicker(
         )
         for tracked in frames
     )
-    for window in sliding_window(items, before=config.radius_frames, after=config.radius_frames):
+    for window in sliding_window(items, before=RADIUS_FRAMES, after=RADIUS_FRAMES):
         before, after = (
             [other.quantiles for other in neighbors(window.value, side)]
             for side in (window.before, window.after)
         )
         tracked = window.item
-        curve = correction_curve(
-            before[::-1], window.value.quantiles, after, tracked.frame, config=config
-        )
+        curve = correction_curve(before[::-1], window.value.quantiles, after, tracked.frame)
         if curve is not None:
             planes = curve.apply(tracked.frame.planes, tracked.frame.pixel_format)
             tracked = replace(tracked, frame=with_repair(tracked.frame, planes, curve=curve))
@@ -98,8 +88,6 @@ def correction_curve(
     current: Quantiles,
     after: Sequence[Quantiles],
     frame: Frame,
-    *,
-    config: FlickerConfig,
 ) -> ToneCurve | None:
     """Return the curve that maps a frame to the brightness of its neighbors.
 
@@ -108,7 +96,6 @@ def correction_curve(
         current: Quantiles of the frame.
         after: Quantiles of later frames, in order.
         frame: The frame, for its bit depth.
-        config: Thresholds.
 
     Returns:
         The curve; None if the shot does not flicker, or the curve would change no value.
@@ -116,13 +103,13 @@ def correction_curve(
     series = np.array([*before, current, *after])
     if len(series) < _MIN_FRAMES:
         return None
-    low, high = config.unsteady_levels
+    low, high = _UNSTEADY_LEVELS
     unsteady = float(np.median(np.abs(np.diff(series.mean(axis=1), n=2))))
     weight = min(1.0, max(0.0, (unsteady - low) / (high - low)))
     if weight == 0.0:
         return None
-    steady = _fit_line(series, len(before), config.sigma_frames)
-    return _curve(current, weight * (steady - current), frame.pixel_format.bit_depth, config)
+    steady = _fit_line(series, len(before), _SIGMA_FRAMES)
+    return _curve(current, weight * (steady - current), frame.pixel_format.bit_depth)
 
 
 def _fit_line(series: NDArray[np.float64], position: int, sigma_frames: float) -> Quantiles:
@@ -136,15 +123,13 @@ def _fit_line(series: NDArray[np.float64], position: int, sigma_frames: float) -
     return weights @ series - slope * center
 
 
-def _curve(
-    levels: Quantiles, change: Quantiles, bit_depth: int, config: FlickerConfig
-) -> ToneCurve | None:
+def _curve(levels: Quantiles, change: Quantiles, bit_depth: int) -> ToneCurve | None:
     knots_in = np.linspace(0.0, 256.0, CURVE_KNOTS)
     # Beyond the darkest and the brightest percent the change is constant.
     rising = np.concatenate([[True], np.diff(levels) > 1e-6])
     values = knots_in + np.interp(knots_in, levels[rising], change[rising])
     step = knots_in[1]
-    slopes = np.clip(np.diff(values), step / config.max_slope, step * config.max_slope)
+    slopes = np.clip(np.diff(values), step / _MAX_SLOPE, step * _MAX_SLOPE)
     middle = int(np.argmin(np.abs(knots_in - levels[len(levels) // 2])))
     values = (
         values[middle]

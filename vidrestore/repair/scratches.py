@@ -38,32 +38,28 @@ _TEXTURE_PER_WIDTH = 1 / 8
 """Width in which texture is measured, relative to that of the frame."""
 _IMPOSSIBLE = -1e9
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScratchConfig:
-    """Thresholds of scratches; ridges are in levels of 255."""
-
-    radius_frames: int = 2
-    """Frames to each side in which the scratch must be visible, too."""
-    min_frames: int = 3
-    """Minimum number of frames of the shot within this radius."""
-    min_levels: float = 1.5
-    """Minimum ridge, averaged over time."""
-    min_ratio: float = 2.0
-    """Minimum ridge in units of the noise of ridges."""
-    min_height_ratio: float = 0.75
-    """Minimum fraction of the height that has such a ridge."""
-    min_current_height_ratio: float = 0.5
-    """The same in the frame itself, where parts of a scratch may be absent."""
-    max_levels: float = 10.0
-    """Stronger ridges count as this much, so that a single spot makes no scratch."""
-    max_edge_ratio: float = 6.0
-    """Maximum difference between both sides of a ridge, in units of the ridge (median over its
-    height). The bright or dark rim of an edge, which sharpening leaves, is no scratch."""
-    min_texture_ratio: float = 2.5
-    """Minimum ridge in units of the ridges beside it (median over its height): bark, hair and
-    cloth have many."""
-    max_scratches: int = 12
+# Ridges are in levels of 255.
+RADIUS_FRAMES = 2
+"""Frames to each side in which the scratch must be visible, too."""
+_MIN_FRAMES = 3
+"""Minimum number of frames of the shot within this radius."""
+_MIN_LEVELS = 1.5
+"""Minimum ridge, averaged over time."""
+_MIN_RATIO = 2.0
+"""Minimum ridge in units of the noise of ridges."""
+_MIN_HEIGHT_RATIO = 0.75
+"""Minimum fraction of the height that has such a ridge."""
+_MIN_CURRENT_HEIGHT_RATIO = 0.5
+"""The same in the frame itself, where parts of a scratch may be absent."""
+_MAX_LEVELS = 10.0
+"""Stronger ridges count as this much, so that a single spot makes no scratch."""
+_MAX_EDGE_RATIO = 6.0
+"""Maximum difference between both sides of a ridge, in units of the ridge (median over its
+height). The bright or dark rim of an edge, which sharpening leaves, is no scratch."""
+_MIN_TEXTURE_RATIO = 2.5
+"""Minimum ridge in units of the ridges beside it (median over its height): bark, hair and
+cloth have many."""
+_MAX_SCRATCHES = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -75,19 +71,17 @@ class _Ridges:
     """``(bands, W)``: the difference between both sides of each place."""
 
 
-def remove_scratches(
-    frames: Iterable[TrackedFrame], *, config: ScratchConfig
-) -> Iterator[TrackedFrame]:
+def remove_scratches(frames: Iterable[TrackedFrame]) -> Iterator[TrackedFrame]:
     """Yield every frame without the scratches that its neighbors have, too, in order.
 
-    Buffers ``radius_frames`` later frames. Nothing crosses a shot change.
+    Buffers ``RADIUS_FRAMES`` later frames. Nothing crosses a shot change.
     """
     items = ((tracked, _ridges(tracked)) for tracked in frames)
-    for window in sliding_window(items, before=config.radius_frames, after=config.radius_frames):
+    for window in sliding_window(items, before=RADIUS_FRAMES, after=RADIUS_FRAMES):
         sides = [neighbors(window.value, side) for side in (window.before, window.after)]
         tracked = window.item
         others = [other for side in sides for other in side]
-        scratches = _find_scratches(window.value, others, tracked.frame.coded_hw[0], config)
+        scratches = _find_scratches(window.value, others, tracked.frame.coded_hw[0])
         if scratches:
             tracked = replace(tracked, frame=remove_lines(tracked.frame, scratches))
         yield tracked
@@ -131,15 +125,13 @@ def _shift_columns(rows: FloatArray, px: int) -> FloatArray:
     return rows[:, columns]
 
 
-def _find_scratches(
-    frame: _Ridges, others: Sequence[_Ridges], height: int, config: ScratchConfig
-) -> tuple[Scratch, ...]:
+def _find_scratches(frame: _Ridges, others: Sequence[_Ridges], height: int) -> tuple[Scratch, ...]:
     """Return the scratches of a frame of height ``height``, the clearest first."""
     current = frame.bands
     band_count, width = current.shape
-    if len(others) + 1 < config.min_frames or band_count < _MIN_BANDS:
+    if len(others) + 1 < _MIN_FRAMES or band_count < _MIN_BANDS:
         return ()
-    limit = config.max_levels
+    limit = _MAX_LEVELS
     persistent = np.mean([np.clip(each.bands, -limit, limit) for each in (frame, *others)], axis=0)
     mean_bands = np.mean([each.bands for each in (frame, *others)], axis=0)
     mean_edges = np.mean([each.edges for each in (frame, *others)], axis=0)
@@ -148,15 +140,14 @@ def _find_scratches(
     rows = np.arange(band_count, dtype=np.intp)
     columns = np.arange(width, dtype=np.intp)
     scratches: list[Scratch] = []
-    while len(scratches) < config.max_scratches:
+    while len(scratches) < _MAX_SCRATCHES:
         paths = {
             sign: path
             for sign in _SIGNS
             if _is_line(
-                path := _best_path(np.minimum(ratios[sign], 2 * config.min_ratio)),
+                path := _best_path(np.minimum(ratios[sign], 2 * _MIN_RATIO)),
                 ratios[sign],
                 sign * persistent,
-                config,
             )
         }
         if not paths:
@@ -164,12 +155,12 @@ def _find_scratches(
         sign = max(paths, key=lambda sign: float((sign * persistent)[rows, paths[sign]].mean()))
         path = paths[sign]
         current_path = _refine_path(current_ratios[sign], path)
-        is_visible = current_ratios[sign][rows, current_path] >= config.min_ratio / 2
+        is_visible = current_ratios[sign][rows, current_path] >= _MIN_RATIO / 2
         ridge, edge = (np.median(values[rows, path]) for values in (mean_bands, mean_edges))
-        is_edge = edge > config.max_edge_ratio * abs(ridge)
+        is_edge = edge > _MAX_EDGE_RATIO * abs(ridge)
         texture = np.median(_texture_levels(mean_bands, path))
-        is_texture = abs(ridge) < config.min_texture_ratio * texture
-        is_visible_line = is_visible.mean() >= config.min_current_height_ratio
+        is_texture = abs(ridge) < _MIN_TEXTURE_RATIO * texture
+        is_visible_line = is_visible.mean() >= _MIN_CURRENT_HEIGHT_RATIO
         if is_visible_line and not is_edge and not is_texture:
             scratches.append(_scratch(current_path, height, width))
         near = np.abs(columns[None] - path[:, None]) <= _ECHO_UNITS * _unit_px(width)
@@ -178,14 +169,10 @@ def _find_scratches(
     return tuple(scratches)
 
 
-def _is_line(
-    path: NDArray[np.intp], ratios: FloatArray, ridge_levels: FloatArray, config: ScratchConfig
-) -> bool:
+def _is_line(path: NDArray[np.intp], ratios: FloatArray, ridge_levels: FloatArray) -> bool:
     rows = np.arange(len(path), dtype=np.intp)
-    strong = (ratios[rows, path] >= config.min_ratio) & (
-        ridge_levels[rows, path] >= config.min_levels
-    )
-    return bool(strong.mean() >= config.min_height_ratio)
+    strong = (ratios[rows, path] >= _MIN_RATIO) & (ridge_levels[rows, path] >= _MIN_LEVELS)
+    return bool(strong.mean() >= _MIN_HEIGHT_RATIO)
 
 
 def _ratios(bands: NDArray[np.floating]) -> FloatArray:

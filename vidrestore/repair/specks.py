@@ -28,31 +28,27 @@ _CORE_RATIO = 0.7
 core."""
 _SQUARE = np.ones((3, 3), dtype=np.uint8)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DustConfig:
-    """Thresholds of dust; differences are in levels of 255."""
-
-    core_levels: float = 12.0
-    """Minimum difference of a speck's core from all pixels near it in both neighbors."""
-    edge_levels: float = 5.0
-    """Minimum difference of a speck's edge from the mean of both neighbors."""
-    edge_px: int = 2
-    """How far an edge extends from the core."""
-    margin_px: int = 4
-    """Width of the ring around a speck in which the three frames must agree."""
-    ring_levels: float = 5.0
-    """Maximum mean difference in the ring, on top of the noise of the frame."""
-    max_seam_ratio: float = 0.8
-    """Maximum edge that a filled speck leaves, relative to the edge that it had. Where the motion
-    is wrong, the fill is what does not fit into the frame."""
-    max_neighbor_ratio: float = 0.3
-    """Maximum contrast of the place in the neighbors, relative to that of the speck. A highlight
-    that only becomes brighter, as in an eye, is there too."""
-    max_area_ratio: float = 0.02
-    """Maximum fraction of a frame that dust covers; more is a flash or a missed shot change."""
-    max_side_ratio: float = 0.25
-    """Maximum side of a speck relative to the frame's height."""
+# Differences are in levels of 255.
+_CORE_LEVELS = 12.0
+"""Minimum difference of a speck's core from all pixels near it in both neighbors."""
+_EDGE_LEVELS = 5.0
+"""Minimum difference of a speck's edge from the mean of both neighbors."""
+_EDGE_PX = 2
+"""How far an edge extends from the core."""
+_MARGIN_PX = 4
+"""Width of the ring around a speck in which the three frames must agree."""
+_RING_LEVELS = 5.0
+"""Maximum mean difference in the ring, on top of the noise of the frame."""
+_MAX_SEAM_RATIO = 0.8
+"""Maximum edge that a filled speck leaves, relative to the edge that it had. Where the motion
+is wrong, the fill is what does not fit into the frame."""
+_MAX_NEIGHBOR_RATIO = 0.3
+"""Maximum contrast of the place in the neighbors, relative to that of the speck. A highlight
+that only becomes brighter, as in an eye, is there too."""
+_MAX_AREA_RATIO = 0.02
+"""Maximum fraction of a frame that dust covers; more is a flash or a missed shot change."""
+_MAX_SIDE_RATIO = 0.25
+"""Maximum side of a speck relative to the frame's height."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -78,16 +74,13 @@ class _Evidence:
         )
 
 
-def find_dust(
-    levels: FloatArray, before: FloatArray, after: FloatArray, *, config: DustConfig
-) -> tuple[Mask, int]:
+def find_dust(levels: FloatArray, before: FloatArray, after: FloatArray) -> tuple[Mask, int]:
     """Return the mask of the specks of a frame, and their number.
 
     Args:
         levels: Luma of the frame, ``(H, W)`` in [0, 255].
         before: Luma of the previous frame, warped to the frame.
         after: Luma of the next frame, warped to the frame.
-        config: Thresholds.
     """
     brightest = cv2.dilate(np.maximum(before, after), _SQUARE)
     darkest = cv2.erode(np.minimum(before, after), _SQUARE)
@@ -95,14 +88,14 @@ def find_dust(
     mean = (before + after) * np.float32(0.5)
     difference = np.abs(levels - mean)
     noise = float(np.median(difference))
-    core = excess > config.core_levels + 2 * noise
+    core = excess > _CORE_LEVELS + 2 * noise
     accepted, count = np.zeros(levels.shape, dtype=np.bool_), 0
-    if not core.any() or np.count_nonzero(core) > config.max_area_ratio * core.size:
+    if not core.any() or np.count_nonzero(core) > _MAX_AREA_RATIO * core.size:
         return accepted, count
     # Pixels that differ near a core are its edge.
-    near_core = np.ones((2 * config.edge_px + 1,) * 2, dtype=np.uint8)
+    near_core = np.ones((2 * _EDGE_PX + 1,) * 2, dtype=np.uint8)
     near = cv2.dilate(core.astype(np.uint8), near_core) > 0
-    mask = near & (difference > config.edge_levels + noise)
+    mask = near & (difference > _EDGE_LEVELS + noise)
     mask |= core
     evidence = _Evidence(
         levels=levels,
@@ -111,9 +104,9 @@ def find_dust(
         error=np.maximum(np.abs(levels - before), np.abs(levels - after)),
         disagreement=np.abs(before - after),
     )
-    max_error = config.ring_levels + 2 * noise
-    for place, speck, ring in _specks(mask, config):
-        if _is_dust(evidence.at(place), speck, ring, max_error, config):
+    max_error = _RING_LEVELS + 2 * noise
+    for place, speck, ring in _specks(mask):
+        if _is_dust(evidence.at(place), speck, ring, max_error):
             accepted[place] |= speck & mask[place]
             count += 1
     return accepted, count
@@ -135,10 +128,10 @@ def fill_levels(levels: FloatArray, mean: FloatArray, mask: Mask) -> FloatArray:
     return np.asarray(mean + offset, dtype=np.float32)
 
 
-def _specks(mask: Mask, config: DustConfig) -> Iterator[tuple[tuple[slice, slice], Mask, Mask]]:
+def _specks(mask: Mask) -> Iterator[tuple[tuple[slice, slice], Mask, Mask]]:
     """Yield the place of each speck, its mask there, and the ring around it."""
     height, width = mask.shape
-    margin = config.margin_px
+    margin = _MARGIN_PX
     closed = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, _SQUARE)
     specks, labels, boxes, _ = cv2.connectedComponentsWithStats(
         closed, connectivity=_EIGHT_NEIGHBORS
@@ -146,7 +139,7 @@ def _specks(mask: Mask, config: DustConfig) -> Iterator[tuple[tuple[slice, slice
     ring_kernel = np.ones((2 * margin + 1,) * 2, dtype=np.uint8)
     for label in range(1, specks):
         left, top, box_width, box_height, _ = boxes[label].tolist()
-        if max(box_width, box_height) > config.max_side_ratio * height:
+        if max(box_width, box_height) > _MAX_SIDE_RATIO * height:
             continue
         place = (
             slice(max(0, top - margin), min(height, top + box_height + margin)),
@@ -159,15 +152,13 @@ def _specks(mask: Mask, config: DustConfig) -> Iterator[tuple[tuple[slice, slice
             yield place, speck, ring
 
 
-def _is_dust(
-    evidence: _Evidence, speck: Mask, ring: Mask, max_error: float, config: DustConfig
-) -> bool:
+def _is_dust(evidence: _Evidence, speck: Mask, ring: Mask, max_error: float) -> bool:
     if float(evidence.error[ring].mean()) > max_error:
         return False
     if float(evidence.disagreement[speck].mean()) > max_error:
         return False
     filled = np.where(speck, evidence.filled, evidence.levels)
-    if _seam(filled, speck) > config.max_seam_ratio * _seam(evidence.levels, speck):
+    if _seam(filled, speck) > _MAX_SEAM_RATIO * _seam(evidence.levels, speck):
         return False
     difference = np.where(speck, evidence.levels - evidence.mean, 0)
     peak = float(difference.flat[np.abs(difference).argmax()])
@@ -176,7 +167,7 @@ def _is_dust(
         (float(shown[core].mean()) - float(np.median(shown[ring]))) / peak
         for shown in (evidence.levels, evidence.mean)
     )
-    return neighbors < config.max_neighbor_ratio * own
+    return neighbors < _MAX_NEIGHBOR_RATIO * own
 
 
 def _seam(levels: FloatArray, speck: Mask) -> float:

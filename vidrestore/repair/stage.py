@@ -2,9 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from vidrestore.repair.dust import RADIUS_FRAMES, DustConfig, remove_dust
-from vidrestore.repair.flicker import FlickerConfig, remove_flicker
-from vidrestore.repair.scratches import ScratchConfig, remove_scratches
+from vidrestore.repair import dust, flicker, scratches
 from vidrestore.settings import RepairName
 from vidrestore.types import TrackedFrame
 
@@ -12,9 +10,9 @@ from vidrestore.types import TrackedFrame
 def repair_context_frames(kinds: Sequence[RepairName]) -> int:
     """Return the number of frames to each side that a repaired frame depends on."""
     radius = {
-        "flicker": FlickerConfig().radius_frames,
-        "scratches": ScratchConfig().radius_frames,
-        "dust": RADIUS_FRAMES,
+        "flicker": flicker.RADIUS_FRAMES,
+        "scratches": scratches.RADIUS_FRAMES,
+        "dust": dust.RADIUS_FRAMES,
     }
     return sum(radius[kind] for kind in set(kinds))
 
@@ -28,9 +26,9 @@ def repair_frames(
     taken for dust. Nothing crosses a shot change. Buffers ``repair_context_frames`` later frames.
     """
     if "flicker" in kinds:
-        frames = remove_flicker(frames, config=FlickerConfig())
+        frames = flicker.remove_flicker(frames)
     if "scratches" in kinds:
-        frames = remove_scratches(frames, config=ScratchConfig())
+        frames = scratches.remove_scratches(frames)
     if "dust" in kinds:
-        frames = remove_dust(frames, config=DustConfig())
+        frames = dust.remove_dust(frames)
     return iter(frames)

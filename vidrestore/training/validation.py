@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from vidrestore.errors import ConfigError
-from vidrestore.faces.config import DetectorConfig
 from vidrestore.faces.detection.mtcnn_detector import MtcnnDetector, packaged_mtcnn
 from vidrestore.metrics.scores import MetricNetworks
 from vidrestore.models.registry import RestorerSpec
@@ -57,7 +56,7 @@ class RestorerValidation:
             WeightsError: The recognition network cannot be loaded.
         """
         cpu = torch.device("cpu")
-        detector = MtcnnDetector(packaged_mtcnn(), device=cpu, config=DetectorConfig())
+        detector = MtcnnDetector(packaged_mtcnn(), device=cpu)
         self._metric_networks = MetricNetworks(
             identity=None
             if config.identity_weights is None

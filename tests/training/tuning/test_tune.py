@@ -9,7 +9,6 @@ import torch
 from support.lookscripts import face_film
 
 from vidrestore.errors import ConfigError, MediaError
-from vidrestore.faces.config import DetectorConfig
 from vidrestore.faces.detection.mtcnn_detector import MtcnnDetector, packaged_mtcnn
 from vidrestore.pipeline.loading.load_models import load_restorer
 from vidrestore.training.data.preparation.generate_faces import GenerateConfig, generate_face
@@ -19,7 +18,7 @@ from vidrestore.training.tuning.tuner import TuneConfig, TuneScores
 from vidrestore.weights.priors import load_mobile_stylegan
 
 CPU = torch.device("cpu")
-DETECTOR = MtcnnDetector(packaged_mtcnn(), device=CPU, config=DetectorConfig())
+DETECTOR = MtcnnDetector(packaged_mtcnn(), device=CPU)
 CONFIG = TuneConfig(steps=1, faces_per_step=1, window_px=64)
 BEFORE = TuneScores(psnr_db=25.0, identity_distance=0.2, sharpness=0.8)
 

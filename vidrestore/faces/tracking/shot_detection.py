@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 from scenedetect import FrameTimecode
 from scenedetect.detectors import AdaptiveDetector
 
-from vidrestore.faces.config import ShotConfig
-
 T = TypeVar("T")
 
 LumaImage = NDArray[np.uint8]
@@ -30,16 +28,22 @@ _ANY_RATE_FPS = 25.0  # positions are counted in frames; PySceneDetect insists o
 _VIEW_WIDTH_PX = 128
 _COARSE_WH = (32, 24)
 _FLAT_STD = 1.0
+_CHANGE_RATIO = 2.5
+"""Minimum ratio of a frame's difference from the previous one to that of its neighbors."""
+_MIN_CHANGE = 6.0
+"""Mean difference in brightness, of 255, below which nothing is a cut."""
+_SAME_SHOT_CORRELATION = 0.7
+"""Correlation from which the images before and after belong to one shot."""
+_OTHER_SHOT_CORRELATION = 0.2
+"""Correlation with the previous image below which a shot begins, whatever else moves."""
 
 
-def mark_cuts(
-    items: Iterable[T], image_of: Callable[[T], LumaImage], *, config: ShotConfig | None = None
-) -> Iterator[tuple[T, bool]]:
+def mark_cuts(items: Iterable[T], image_of: Callable[[T], LumaImage]) -> Iterator[tuple[T, bool]]:
     """Yield every item in order, with whether a new shot begins there.
 
     Buffers ``DELAY_FRAMES`` items. The first item begins no new shot.
     """
-    detector = ShotDetector(config)
+    detector = ShotDetector()
     waiting: deque[T] = deque()
     for item in items:
         waiting.append(item)
@@ -60,10 +64,10 @@ class _CoarseImage(NamedTuple):
 class _LumaChanges(AdaptiveDetector):
     """Measures changes in luma alone: PySceneDetect would convert every image to HSV first."""
 
-    def __init__(self, config: ShotConfig) -> None:
+    def __init__(self) -> None:
         super().__init__(
-            adaptive_threshold=config.change_ratio,
-            min_content_val=config.min_change,
+            adaptive_threshold=_CHANGE_RATIO,
+            min_content_val=_MIN_CHANGE,
             min_scene_len=1,
             window_width=DELAY_FRAMES,
         )
@@ -86,10 +90,9 @@ class ShotDetector:
     that rejects flashes, single odd frames and flicker.
     """
 
-    def __init__(self, config: ShotConfig | None = None) -> None:
+    def __init__(self) -> None:
         """Start before the first frame."""
-        self._config = config or ShotConfig()
-        self._changes = _LumaChanges(self._config)
+        self._changes = _LumaChanges()
         self._coarse_images: deque[_CoarseImage | None] = deque(maxlen=2 * DELAY_FRAMES + 2)
         self._views: deque[LumaImage] = deque(maxlen=DELAY_FRAMES + 1)
         self._fed_count = 0
@@ -155,12 +158,12 @@ class ShotDetector:
         if not before or not (is_proposed_cut or self._differs(before[-1], after[0])):
             return False
         correlation = max(_correlation(first, second) for first in before for second in after)
-        return correlation < self._config.same_shot_correlation
+        return correlation < _SAME_SHOT_CORRELATION
 
     def _differs(self, first: _CoarseImage, second: _CoarseImage) -> bool:
         change = float(np.abs(first.gray - second.gray).mean())
-        is_other = _correlation(first, second) < self._config.other_shot_correlation
-        return is_other and change >= self._config.min_change
+        is_other = _correlation(first, second) < _OTHER_SHOT_CORRELATION
+        return is_other and change >= _MIN_CHANGE
 
 
 def _correlation(first: _CoarseImage, second: _CoarseImage) -> float:

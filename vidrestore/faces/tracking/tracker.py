@@ -8,7 +8,7 @@ from math import inf
 import cv2
 import numpy as np
 
-from vidrestore.faces.config import ShotConfig, TrackerConfig
+from vidrestore.faces.config import TrackerConfig
 from vidrestore.faces.detection.detector import Detector
 from vidrestore.faces.detection.rotated_search import detect_rotated
 from vidrestore.faces.tracking.association import (
@@ -42,7 +42,6 @@ def track_faces(
     view: View,
     thumbnail: Thumbnail | None = None,
     config: TrackerConfig | None = None,
-    shot_config: ShotConfig | None = None,
     start: TrackingStart | None = None,
 ) -> Iterator[TrackedFrame]:
     """Yield every frame with its shot and its faces, in order.
@@ -62,7 +61,6 @@ def track_faces(
         view: Renders frames for the detector; called only for frames that it sees.
         thumbnail: Renders every frame for shot detection; the view where None.
         config: How faces are followed.
-        shot_config: What counts as a cut.
         start: Where to begin, if not at the first frame. Earlier frames are not yielded and only
             serve to find the next cut; ``WARM_UP_FRAMES`` of them make the result what it is from
             the film's start.
@@ -80,7 +78,7 @@ def track_faces(
         return np.asarray(cv2.cvtColor(item.view.rgb_hwc, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
 
     tracker = _Tracker(detector, config, start)
-    for item, is_cut in mark_cuts(buffered, small_image, config=shot_config):
+    for item, is_cut in mark_cuts(buffered, small_image):
         if item.frame.index < start.frame_index:
             continue
         if is_cut and item.frame.index > start.frame_index:

@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from vidrestore.errors import ConfigError, UnknownModelError, WeightsError
-from vidrestore.faces.config import DetectorConfig
 from vidrestore.faces.detection.detector import Detector
 from vidrestore.faces.detection.mtcnn_detector import MtcnnDetector, packaged_mtcnn
 from vidrestore.models.architecture_detection import detect_architecture, explain_unsupported
@@ -172,7 +171,6 @@ def load_detector(
     name: str,
     *,
     device: torch.device,
-    config: DetectorConfig,
     on_download: DownloadCallback = not_shown,
 ) -> Detector:
     """Return the detector called ``name``; RetinaFace's weights are downloaded at first use.
@@ -182,12 +180,12 @@ def load_detector(
         WeightsError: Its weights are missing and cannot be downloaded.
     """
     if name == "mtcnn":
-        return MtcnnDetector(packaged_mtcnn(), device=device, config=config)
+        return MtcnnDetector(packaged_mtcnn(), device=device)
     if name in _RETINAFACE_WEIGHTS:
         # facexlib takes seconds to import, so it is imported only when it is needed.
         from vidrestore.faces.detection.retinaface_detector import RetinaFaceDetector
 
         weights = _RETINAFACE_WEIGHTS[name]
         path = ensure_local(weights, on_progress=partial(on_download, weights))
-        return RetinaFaceDetector(name, path, device=device, config=config)
+        return RetinaFaceDetector(name, path, device=device)
     raise ConfigError(f"unknown detector {name!r}; choose from: {', '.join(DETECTORS)}")

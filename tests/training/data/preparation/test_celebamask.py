@@ -10,7 +10,6 @@ import torch
 from support.faces import example_images
 
 from vidrestore.errors import ConfigError
-from vidrestore.faces.config import DetectorConfig
 from vidrestore.faces.detection.mtcnn_detector import MtcnnDetector, packaged_mtcnn
 from vidrestore.models.face_parser import PARSING_CLASSES
 from vidrestore.training.data.archives import read_image, read_labels
@@ -25,7 +24,7 @@ from vidrestore.training.data.preparation.label_sources import labels_from_celeb
 from vidrestore.training.data.preparation.photo_faces import PrepareConfig
 from vidrestore.training.data.preparation.prepare_faces import prepare_faces
 
-DETECTOR = MtcnnDetector(packaged_mtcnn(), device=torch.device("cpu"), config=DetectorConfig())
+DETECTOR = MtcnnDetector(packaged_mtcnn(), device=torch.device("cpu"))
 MAPPING = """idx     orig_idx   orig_file
 0              119613   119614.jpg
 1              162770   162771.jpg

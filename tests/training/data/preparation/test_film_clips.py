@@ -10,7 +10,6 @@ import pytest
 from numpy.typing import NDArray
 
 from vidrestore.errors import ConfigError
-from vidrestore.faces.config import DetectorConfig
 from vidrestore.faces.detection.mtcnn_detector import MtcnnDetector, packaged_mtcnn
 from vidrestore.training.data.archives import read_image
 from vidrestore.training.data.face_table import read_table
@@ -18,7 +17,7 @@ from vidrestore.training.data.preparation import film_clips
 from vidrestore.training.data.preparation.film_clips import ClipConfig, ClipReport, prepare_clips
 from vidrestore.training.data.preparation.photo_faces import PrepareConfig
 
-DETECTOR = MtcnnDetector(packaged_mtcnn(), config=DetectorConfig())
+DETECTOR = MtcnnDetector(packaged_mtcnn())
 EXAMPLE = Path(__file__).parents[4] / "examples" / "astronaut.mp4"
 
 

@@ -18,7 +18,6 @@ from PIL import Image
 from support.faces import example_images
 
 from vidrestore.errors import ConfigError
-from vidrestore.faces.config import DetectorConfig
 from vidrestore.faces.detection.mtcnn_detector import MtcnnDetector, packaged_mtcnn
 from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
 from vidrestore.safeguard.checks import yaw_ratio
@@ -36,7 +35,7 @@ from vidrestore.training.data.preparation.prepare_faces import prepare_faces
 from vidrestore.training.data.preparation.prepared_folder import PrepareReport
 from vidrestore.types import Detection
 
-DETECTOR = MtcnnDetector(packaged_mtcnn(), device=torch.device("cpu"), config=DetectorConfig())
+DETECTOR = MtcnnDetector(packaged_mtcnn(), device=torch.device("cpu"))
 CONFIG = PrepareConfig(min_px=96)
 Change: TypeAlias = Callable[[Detection, NDArray[np.uint8]], Detection | None]
 
