@@ -5,6 +5,8 @@ import os
 # Before torch is loaded, as the command does it: waiting threads must not starve the others.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 
@@ -17,3 +19,15 @@ def cuda() -> torch.device:
     if os.environ.get("VIDRESTORE_REQUIRE_CUDA"):
         pytest.fail("VIDRESTORE_REQUIRE_CUDA is set, but torch finds no GPU")
     pytest.skip("no GPU here")
+
+
+@pytest.fixture(scope="module")
+def use_fake_restorer() -> Iterator[None]:
+    """All tests of the module restore with a network that costs nothing."""
+    from support.fake_restorer import load_fake_restorer
+
+    from vidrestore.pipeline import setup
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(setup, "load_restorer", load_fake_restorer)
+        yield

@@ -12,7 +12,7 @@ import cv2
 import pytest
 from support.clips import run_ffmpeg
 from support.faceclips import FACE_SIZE_HW, three_shot_film, three_shots
-from support.fake_restorer import InterruptError, load_fake_restorer
+from support.fake_restorer import InterruptError
 
 from vidrestore import JobSettings, RestoreReport, RestoreSettings, restore_video
 from vidrestore.errors import ConfigError, MediaError
@@ -20,7 +20,6 @@ from vidrestore.jobs.store.job_folder import count_finished_segments, job_folder
 from vidrestore.jobs.store.journal import Job, JobState, JournalEntry, SegmentFile
 from vidrestore.media.input.reader import VideoSource
 from vidrestore.media.input.source import open_source
-from vidrestore.pipeline import setup as prepared
 from vidrestore.progress import Progress
 from vidrestore.types import Frame, Timestamp
 
@@ -31,11 +30,7 @@ RESUME = JobSettings(segment_seconds=0.2, resume=True)
 LOSSLESS = {"codec": "ffv1", "device": "cpu", "precision": "fp32"}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def use_fake_restorer() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(prepared, "load_restorer", load_fake_restorer)
-        yield
+pytestmark = pytest.mark.usefixtures("use_fake_restorer")
 
 
 @pytest.fixture(scope="module")

@@ -13,19 +13,15 @@ import pytest
 import torch
 from support.clips import Clip, make_clip
 from support.faceclips import FACE_SIZE_HW, face_picture
-from support.fake_restorer import load_fake_restorer
 
 import vidrestore
 from vidrestore import ConfigError, MediaError, RestoreSettings
 from vidrestore.media.input.source import open_source
-from vidrestore.pipeline import setup as prepared
 
 SETTINGS = RestoreSettings(codec="ffv1", device="cpu", precision="fp32")
 
 
-@pytest.fixture(autouse=True)
-def _cheap(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prepared, "load_restorer", load_fake_restorer)
+pytestmark = pytest.mark.usefixtures("use_fake_restorer")
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Segments restored by several workers have the bytes of one process, whatever happens to them."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from itertools import chain, repeat
@@ -11,7 +10,7 @@ import pytest
 import torch
 from support.clips import Clip, make_clip
 from support.faceclips import FACE_SIZE_HW, three_shot_film, three_shots
-from support.fake_restorer import InterruptError, load_fake_restorer
+from support.fake_restorer import InterruptError
 from support.local_cluster import LocalCluster, LocalStream, restore_distributed
 
 from vidrestore import JobSettings, RestoreSettings, restore_video
@@ -23,7 +22,6 @@ from vidrestore.jobs.store.fingerprint import Machine
 from vidrestore.jobs.store.job_folder import count_finished_segments, job_folder_path
 from vidrestore.jobs.store.journal import read_journal
 from vidrestore.jobs.store.resume import ResumePoint
-from vidrestore.pipeline import setup as prepared
 from vidrestore.pipeline.stages import Stages
 from vidrestore.progress import Progress
 
@@ -32,11 +30,7 @@ SHORT = JobSettings(segment_seconds=0.2)
 RESUME = JobSettings(segment_seconds=0.2, resume=True)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def use_fake_restorer() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(prepared, "load_restorer", load_fake_restorer)
-        yield
+pytestmark = pytest.mark.usefixtures("use_fake_restorer")
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ import torch
 from support.clips import Clip, make_clip
 from support.faceclips import FACE_SIZE_HW, face_picture, three_shot_film
 from support.faces import ScriptedDetector, example_images, face_at, frame_of
-from support.fake_restorer import ContrastRestorer, InterruptError, load_fake_restorer
+from support.fake_restorer import ContrastRestorer, InterruptError
 from support.restoring import face_at as face_in_frame
 from support.safeguards import face_crop
 from torch import Tensor
@@ -23,7 +23,6 @@ from torch import Tensor
 from vidrestore import JobSettings, RestoreReport, RestoreSettings, restore_video
 from vidrestore.media.input.source import open_source
 from vidrestore.models.registry import RestorerSpec
-from vidrestore.pipeline import setup as prepared
 from vidrestore.pipeline.on_device import restore as edges_on_device
 from vidrestore.pipeline.on_device import stages as run_on_device
 from vidrestore.pipeline.on_device.align import CropRequest, CutCrop, cut_crops
@@ -55,11 +54,7 @@ def cut_crops_on_device(
     return [crop._replace(crop_chw=crop.crop_chw.as_subclass(OnDevice)) for crop in crops]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def use_fake_restorer() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(prepared, "load_restorer", load_fake_restorer)
-        yield
+pytestmark = pytest.mark.usefixtures("use_fake_restorer")
 
 
 @pytest.fixture(scope="module")
