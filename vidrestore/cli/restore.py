@@ -1,10 +1,9 @@
 """``vidrestore FILE -o FILE``: restore the faces of a film."""
 
 import json
-import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from os.path import realpath
@@ -17,6 +16,7 @@ from vidrestore.cli.parsing.first_mistakes import check_first_mistakes
 from vidrestore.cli.parsing.options import Arguments, CommandOptions, parse, print_project_file
 from vidrestore.cli.review import temporary_record, write_page
 from vidrestore.settings import JobSettings, RestoreSettings, option, required
+from vidrestore.storage.atomic_output import write_text
 from vidrestore.storage.source_path import checked_source
 from vidrestore.storage.standard_streams import is_standard_stream, reserved_stdout
 
@@ -148,7 +148,8 @@ def _restore(command: RestoreCommand, settings: RestoreSettings, job: JobSetting
             _print_finished_segments(command.output)
             raise
         if command.report is not None:
-            _write_report(command.report, report.to_json())
+            text = json.dumps(report.to_json(), indent=2) + "\n"
+            write_text(command.report, text, overwrite=True)
         if command.review is not None:
             _write_review(command.review, command, settings)
         if not command.quiet:
@@ -252,12 +253,3 @@ def _write_review(page: Path, command: RestoreCommand, settings: RestoreSettings
         write_page(command.source, command.output, record, page, files=files)
     finally:
         temporary_record(page).unlink(missing_ok=True)
-
-
-def _write_report(path: Path, report: Mapping[str, object]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

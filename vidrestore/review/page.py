@@ -15,8 +15,7 @@ from vidrestore.record import RecordHeader, RecordReader
 from vidrestore.review.page_data import page_data
 from vidrestore.review.thumbnails import make_thumbnails
 from vidrestore.review.tracks import read_tracks
-from vidrestore.storage.atomic_output import atomic_file
-from vidrestore.storage.file_errors import file_errors
+from vidrestore.storage.atomic_output import write_text
 
 _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 
@@ -49,10 +48,7 @@ def write_review(
     thumbnails = make_thumbnails(tracks, header, source, result, fps=fps)
     origin = probe(source, fps=fps).origin_seconds
     text = page_html(page_data(header, tracks, thumbnails, origin, rerun))
-    with atomic_file(page, overwrite=True) as pending:
-        with file_errors(page, "write"):
-            pending.path.write_text(text, encoding="utf-8", newline="\n")
-        pending.complete = True
+    write_text(page, text, overwrite=True)
 
 
 def _image_rate(header: RecordHeader, record: Path) -> Fraction:

@@ -116,6 +116,14 @@ def atomic_file(target: Path, *, overwrite: bool) -> Generator[TempOutput]:
         pending.path.unlink(missing_ok=True)
 
 
+def write_text(target: Path, text: str, *, overwrite: bool) -> None:
+    """Write a text file, which appears with all of its text; see ``atomic_file``."""
+    with atomic_file(target, overwrite=overwrite) as pending:
+        with file_errors(target, "write"):
+            pending.path.write_text(text, encoding="utf-8", newline="\n")
+        pending.complete = True
+
+
 @contextmanager
 def partial_file(target: Path) -> Generator[Path]:
     """Yield ``TARGET.part`` to write to; it replaces ``target`` if the block raises nothing."""

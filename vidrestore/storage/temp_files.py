@@ -13,6 +13,7 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 if sys.platform != "win32":
     import fcntl
@@ -44,7 +45,7 @@ def locked(path: Path) -> Generator[None]:
     """Lock an existing temporary file or folder while the block runs."""
     handle = os.open(path, os.O_RDONLY)
     try:
-        _lock(handle)
+        try_lock(handle)
         yield
     finally:
         os.close(handle)
@@ -78,7 +79,7 @@ def _remove_unlocked(path: Path) -> None:
         return
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK if sys.platform != "win32" else os.O_RDONLY)
     try:
-        if not _lock(handle):
+        if not try_lock(handle):
             return
         if path.is_dir():
             shutil.rmtree(path)
@@ -88,12 +89,12 @@ def _remove_unlocked(path: Path) -> None:
         os.close(handle)
 
 
-def _lock(handle: int) -> bool:
+def try_lock(file: int | IO[bytes]) -> bool:
     """Lock an open file; return False if another process has locked it, or locking fails."""
     if sys.platform == "win32":
         return False
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return False
     return True

@@ -1,12 +1,10 @@
 """The folder of a job: hidden, beside the output, and removed once the output is complete."""
 
-import fcntl
 import hashlib
 import shutil
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Collection, Generator, Iterable, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
 
 from vidrestore.errors import MediaError
 from vidrestore.jobs.store.fingerprint import FORMAT
@@ -20,6 +18,7 @@ from vidrestore.jobs.store.journal import (
     read_journal,
 )
 from vidrestore.storage.file_errors import file_errors
+from vidrestore.storage.temp_files import try_lock
 
 _MAX_NAME_BYTES = 255
 _LOCK = "lock"
@@ -48,11 +47,7 @@ def owns_existing_outputs(target: Path, outputs: Iterable[Path]) -> bool:
     """Return whether every output that exists was published by the interrupted job of ``target``.
 
     A run can be killed after it renamed its first output and before it renamed its last one.
-    Renaming keeps the inode, by which the output is known again.
-
-    Args:
-        target: The output that the job folder belongs to.
-        outputs: Real paths of all outputs of the job.
+    Renaming keeps the inode, by which the output is known again. ``outputs`` are real paths.
     """
     published = read_journal(job_folder_path(target)).published
     return all(device_inode(path) in published for path in outputs if path.exists())
@@ -100,7 +95,8 @@ def open_job(
         folder.mkdir(exist_ok=True)
         lock = (folder / _LOCK).open("ab")
     try:
-        _lock(lock, target)
+        if not try_lock(lock):
+            raise MediaError(f"{target}: another run is writing it; wait for it to end")
         if (folder / _OLD_FINGERPRINT).exists() and (resume or not overwrite):
             raise _other_version(folder, target)
         if not resume and not overwrite and count_finished_segments(target):
@@ -111,36 +107,20 @@ def open_job(
         content = JournalContent(fingerprint=fingerprint)
         if resume:
             content = _resumed(folder, fingerprint, target, out_of_order=out_of_order)
+        files = (file for entry in content.entries.values() for file in entry.files)
         try:
-            _clear(folder, content)
+            _clear(folder, {_LOCK, JOURNAL_FILE, *(file.name.split("/")[0] for file in files)})
             with Job(folder, content) as job:
                 yield job
         except BaseException:
             if not (is_resumable and count_finished_segments(target)):
                 shutil.rmtree(folder, ignore_errors=True)
             raise
-        _remove(folder)
+        with suppress(OSError):
+            _clear(folder, ())
+        shutil.rmtree(folder, ignore_errors=True)
     finally:
         lock.close()
-
-
-def _remove(folder: Path) -> None:
-    """Remove the folder of a finished job, its journal last.
-
-    By the journal, ``--resume`` knows the outputs of a run that is killed meanwhile.
-    """
-    with suppress(OSError):
-        _clear(folder, JournalContent())
-        (folder / _LOCK).unlink(missing_ok=True)
-        (folder / JOURNAL_FILE).unlink(missing_ok=True)
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def _lock(lock: IO[bytes], target: Path) -> None:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        raise MediaError(f"{target}: another run is writing it; wait for it to end") from error
 
 
 def _resumed(
@@ -184,12 +164,12 @@ def _change(
     )
 
 
-def _clear(folder: Path, content: JournalContent) -> None:
-    """Remove everything that does not belong to a finished segment."""
-    needed = {_LOCK, JOURNAL_FILE}
-    files = (file for entry in content.entries.values() for file in entry.files)
-    needed |= {Path(file.name).parts[0] for file in files}
-    for path in folder.iterdir():
+def _clear(folder: Path, needed: Collection[str]) -> None:
+    """Remove all files but those ``needed``; the journal last.
+
+    By the journal, ``--resume`` knows the outputs of a run that is killed meanwhile.
+    """
+    for path in sorted(folder.iterdir(), key=lambda path: path.name == JOURNAL_FILE):
         if path.name in needed:
             continue
         if path.is_dir() and not path.is_symlink():

@@ -1,6 +1,5 @@
 """The queue on the disk: one JSON file that is replaced as a whole, used by one page at a time."""
 
-import fcntl
 import json
 import secrets
 import shutil
@@ -13,6 +12,7 @@ from typing import IO, Any
 from vidrestore.errors import ConfigError
 from vidrestore.storage.file_errors import file_errors
 from vidrestore.storage.sync import flush_and_sync
+from vidrestore.storage.temp_files import try_lock
 from vidrestore.web.queue.job import JobFiles, QueuedJob
 
 _QUEUE, _LOCK, _JOBS = "queue.json", "lock", "jobs"
@@ -205,10 +205,8 @@ class JobQueue:
 
 
 def _lock(lock: IO[bytes], folder: Path) -> None:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+    if not try_lock(lock):
         lock.close()
         raise ConfigError(
             f"{folder}: another vidrestore web uses it; stop that one, or name another --state"
-        ) from error
+        )
