@@ -37,9 +37,6 @@ def journaled_entries(job: Job) -> list[JournalEntry]:
 class JobOutputs:
     """The outputs of a job under temporary names: the video, the comparison, the record."""
 
-    geometry: DisplayGeometry
-    """How restored frames appear on the screen; set by ``open``."""
-
     def __init__(
         self, setup: Setup, source_path: Path, output: Path, stack: ExitStack, *, overwrite: bool
     ) -> None:
@@ -67,7 +64,6 @@ class JobOutputs:
             MediaError: A file exists or cannot be written, or the source does not fit into it.
         """
         settings, source = self._setup.settings, self._setup.shown_source(scale)
-        self.geometry = source.info.geometry
         if settings.record is not None:
             check_target(settings.record, source_path=self._source_path, overwrite=self._overwrite)
             opened = atomic_file(settings.record, overwrite=self._overwrite)

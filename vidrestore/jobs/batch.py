@@ -10,12 +10,11 @@ from typing import Literal, TypeAlias
 
 from vidrestore.errors import VidrestoreError
 from vidrestore.jobs.batch_videos import BatchVideo
-from vidrestore.jobs.engine import Engine
 from vidrestore.jobs.run import open_engine, restore_with_engine
 from vidrestore.pipeline.report import RestoreReport
 from vidrestore.progress import DownloadCallback, Progress, ProgressCallback, not_shown
 from vidrestore.settings import JobSettings, RestoreSettings
-from vidrestore.storage.atomic_output import atomic_file, check_target
+from vidrestore.storage.atomic_output import check_target, write_text
 
 _WORKERS_PER_FILM = 8
 """One worker that detects faces keeps at least this many restoring workers busy."""
@@ -103,21 +102,33 @@ def restore_batch(
             if _exists(film, settings):
                 return FilmResult(film=film, outcome="already there")
             started = time.monotonic()
+            done = error = None
             try:
-                done = _restore(engine, settings, job, film, number, on_film_progress, on_download)
-            except (VidrestoreError, OSError) as error:
-                line = " ".join(str(error).split())
-                seconds = time.monotonic() - started
-                return FilmResult(film=film, outcome="failed", seconds=seconds, error=line)
-            seconds = time.monotonic() - started
-            return FilmResult(film=film, outcome="restored", seconds=seconds, report=done)
+                run = partial(
+                    restore_with_engine,
+                    engine,
+                    job=job,
+                    number=number,
+                    on_progress=on_film_progress,
+                    on_download=on_download,
+                )
+                done = _restore(run, film, settings)
+            except (VidrestoreError, OSError) as caught:
+                error = " ".join(str(caught).split())
+            return FilmResult(
+                film=film,
+                outcome="failed" if done is None else "restored",
+                seconds=time.monotonic() - started,
+                report=done,
+                error=error,
+            )
 
         left = sum(not _exists(film, settings) for film in films)
         # On the main thread: if no worker can be started for one film, none can for others.
         workers = engine.count_workers(settings) if left else 1
         at_once = min(workers, left, 2 + workers // _WORKERS_PER_FILM)
         if at_once > 1:
-            _restore_concurrently(engine, len(films), at_once, restore, report)
+            _restore_concurrently(len(films), at_once, restore, report)
         else:
             for number in range(len(films)):
                 report(number, restore(number, partial(report, number)))
@@ -129,43 +140,22 @@ def _exists(film: BatchVideo, settings: RestoreSettings) -> bool:
 
 
 def _restore(
-    engine: Engine,
-    settings: RestoreSettings,
-    job: JobSettings,
-    film: BatchVideo,
-    number: int,
-    on_progress: ProgressCallback,
-    on_download: DownloadCallback,
+    run: Callable[..., RestoreReport], film: BatchVideo, settings: RestoreSettings
 ) -> RestoreReport:
+    """Restore a film by ``run``, and write its report."""
     film.output.absolute().parent.mkdir(parents=True, exist_ok=True)
     target = film.sidecars.get("report")
     if target is not None:
         check_target(target, source_path=film.source, overwrite=settings.overwrite)
-    report = restore_with_engine(
-        engine,
-        film.source,
-        film.output,
-        settings=replace(
-            settings,
-            compare=film.sidecars.get("compare"),
-            record=film.sidecars.get("record"),
-            framemd5=film.sidecars.get("framemd5"),
-        ),
-        job=job,
-        number=number,
-        on_progress=on_progress,
-        on_download=on_download,
-    )
+    own = {name: film.sidecars.get(name) for name in ("compare", "record", "framemd5")}
+    report = run(film.source, film.output, settings=replace(settings, **own))
     if target is not None:
-        with atomic_file(target, overwrite=settings.overwrite) as pending:
-            text = json.dumps(report.to_json(), indent=2) + "\n"
-            pending.path.write_text(text, encoding="utf-8")
-            pending.complete = True
+        text = json.dumps(report.to_json(), indent=2) + "\n"
+        write_text(target, text, overwrite=settings.overwrite)
     return report
 
 
 def _restore_concurrently(
-    engine: Engine,
     count: int,
     at_once: int,
     restore: Callable[[int, ProgressCallback], FilmResult],
@@ -194,6 +184,5 @@ def _restore_concurrently(
                     report(futures[future], future.result())
         except BaseException:
             stopped = True
-            engine.stop()
             pool.shutdown(wait=False, cancel_futures=True)
             raise

@@ -1,48 +1,45 @@
 """Runs a job in this process: decodes straight through, one segment after the other."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 
-from vidrestore.jobs.engine import OpenContent, SegmentsResult, VideoRun
+from vidrestore.jobs.engine import SegmentsResult, VideoRun
 from vidrestore.jobs.open_video import check_tracks, decoded_frames, finished_frames
 from vidrestore.jobs.store.frame_analysis import FrameAnalysis
 from vidrestore.jobs.store.job_folder import consecutive
-from vidrestore.jobs.store.journal import JobState, JournalEntry
+from vidrestore.jobs.store.journal import JobState
 from vidrestore.jobs.store.resume import decode_again_on_mismatch, resume_point
 from vidrestore.jobs.store.segment_files import OpenSegment, SegmentContent
 from vidrestore.pipeline.loading.model_facts import ModelFacts
-from vidrestore.pipeline.setup import Setup
+from vidrestore.pipeline.setup import Setup, output_geometry
 from vidrestore.pipeline.stages import Stages
 from vidrestore.storage.standard_streams import is_standard_stream
 from vidrestore.types import Frame, TrackedFrame
 
 
-def restore_in_this_process(video: VideoRun, open_content: OpenContent) -> SegmentsResult:
+def restore_in_this_process(video: VideoRun) -> SegmentsResult:
     """Restore and journal every segment that is not done yet; see ``Engine.restore``."""
-    setup, job = video.setup, video.job
+    setup, before = video.setup, video.job.state
     background = setup.background()
     if background is None:
-        content = open_content(1, lambda _frames: None)
+        content = video.open_outputs(1, lambda _frames: None)
     else:
-        content = open_content(background.scale, background.cost)
+        content = video.open_outputs(background.scale, background.cost)
     # Outputs are opened before the other networks load, to refuse unwritable ones early.
     stages = setup.stages(background)
-    resumed, before = consecutive(job.entries), job.state
+    resumed = consecutive(video.job.entries)
     video.reporter.start_after(resumed)
     if not resumed:
         _check_tracks(setup, stages)
-    encode_seconds, notes = 0.0, dict[str, None]()
+    encode_seconds, notes = 0.0, list[str]()
     if not (resumed and resumed[-1].is_last):
-        restore = partial(_finished_segments, video, content, stages, resumed, before)
+        restore = partial(_finished_segments, video, content, stages, before)
         for segment in decode_again_on_mismatch(restore, seek=not before.repaired_timestamps):
             encode_seconds += segment.encode_seconds
-            notes |= dict.fromkeys(segment.notes)
+            notes += segment.notes
     return SegmentsResult(
-        facts=ModelFacts.of(stages),
-        state=before.after(setup.source, is_analyzed=True),
-        notes=tuple(notes),
-        timing={**setup.stopwatch.seconds, "encode": encode_seconds},
+        facts=ModelFacts.of(stages), notes=tuple(notes), timing={"encode": encode_seconds}
     )
 
 
@@ -68,25 +65,17 @@ def _check_tracks(setup: Setup, stages: Stages) -> None:
 
 
 def _finished_segments(
-    video: VideoRun,
-    content: SegmentContent,
-    stages: Stages,
-    resumed: Sequence[JournalEntry],
-    before: JobState,
-    seek: bool,
+    video: VideoRun, content: SegmentContent, stages: Stages, before: JobState, seek: bool
 ) -> Iterator[OpenSegment]:
     """Restore the segments that are not done yet, and yield each one when it is journaled.
 
-    Args:
-        video: The video.
-        content: The files that every segment consists of.
-        stages: Its stages.
-        resumed: The segments that an earlier run finished.
-        before: State of the job when this run began.
-        seek: Whether to seek to the first frame.
+    ``before`` is the state of the job when this run began, and ``seek`` says whether to seek to the
+    first frame.
     """
     job, source, reporter = video.job, video.setup.source, video.reporter
+    resumed = consecutive(job.entries)
     reporter.start_after(resumed)
+    geometry = output_geometry(stages)
     end_frame = resumed[-1].end_frame if resumed else 0
     next_index = end_frame * stages.fields.index_step
     point = resume_point(job.folder, before.journal_bytes, stages, next_index=next_index)
@@ -107,12 +96,10 @@ def _finished_segments(
         while frame is not None:
             with OpenSegment(number, content, stages, job.folder) as segment:
                 while frame is not None and segment.continues_with(frame, video.rule):
-                    with stages.stopwatch.stage("write"):
-                        segment.write(frame)
-                    reporter.count(frame)
+                    segment.write(frame)
+                    reporter.count(frame, geometry)
                     frame = next(frames, None)
-                with stages.stopwatch.stage("write"):
-                    entry = segment.finish(is_last=frame is None)
-                    job.add_state(before.after(source, is_analyzed=frame is None), entry)
+                entry = segment.finish(is_last=frame is None)
+                job.add_state(before.after(source, is_analyzed=frame is None), entry)
             yield segment
             number += 1

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import count
 from typing import TYPE_CHECKING
 
 from vidrestore.settings import JobSettings, check_options, same_option
@@ -55,13 +56,7 @@ class SegmentRule:
     def starts_segment(
         self, first: FrameTiming, previous: FrameTiming, current: FrameTiming
     ) -> bool:
-        """Return whether a new segment starts at ``current``.
-
-        Args:
-            first: First frame of the segment so far.
-            previous: The frame before ``current``.
-            current: The frame that may start a new segment.
-        """
+        """Return whether a segment that starts at ``first`` ends between two frames."""
         length = current.seconds - first.seconds
         return (
             (current.shot != previous.shot and length >= self.seconds)
@@ -110,8 +105,8 @@ class Planner:
         self._time_base = time_base
         self._offsets: deque[tuple[int, int]] = deque()
         """Number and byte offset of the last frames, as many as the context."""
-        self._count = 0
-        self._first: FrameTiming | None = None
+        self._numbers = count()
+        self._first: FrameTiming
         self._previous: FrameTiming | None = None
         self._first_byte = self._end_byte = 0
         self._closed: deque[PlannedSegment] = deque()
@@ -134,9 +129,9 @@ class Planner:
 
     def finish(self) -> Iterator[PlannedSegment]:
         """Yield the remaining segments; the film has ended."""
-        if self._first is not None and self._previous is not None:
-            self._close_segment(self._first, self._previous.index + 1)
-            self._first = None
+        if self._previous is not None:
+            self._close_segment(self._previous.index + 1)
+            self._previous = None
         while self._closed:
             yield self._next_segment(is_last=len(self._closed) == 1)
 
@@ -151,22 +146,21 @@ class Planner:
         self._offsets.append((index, self._end_byte))
         while self._offsets[0][0] < index - self._context_frames:
             self._offsets.popleft()
-        if self._first is None or self._previous is None:
+        if self._previous is None:
             self._first, self._first_byte = current, self._end_byte
         elif self._rule.starts_segment(self._first, self._previous, current):
-            self._close_segment(self._first, index)
+            self._close_segment(index)
             self._first, self._first_byte = current, self._offsets[0][1]
         self._previous = current
 
-    def _close_segment(self, first: FrameTiming, end_frame: int) -> None:
+    def _close_segment(self, end_frame: int) -> None:
         segment = PlannedSegment(
-            number=self._count,
-            first_frame=first.index,
+            number=next(self._numbers),
+            first_frame=self._first.index,
             end_frame=end_frame,
             first_byte=self._first_byte,
         )
         self._closed.append(segment)
-        self._count += 1
 
     def _next_segment(self, *, is_last: bool) -> PlannedSegment:
         return replace(self._closed.popleft(), end_byte=self._end_byte, is_last=is_last)

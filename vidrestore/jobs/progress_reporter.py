@@ -15,8 +15,6 @@ class ProgressReporter:
     def __init__(self, on_progress: ProgressCallback) -> None:
         self.tally = Tally()
         self.frames_total: int | None = None
-        self.geometry: DisplayGeometry | None = None
-        """How restored frames appear on the screen; None until it is known."""
         self._on_progress = on_progress
         self._frame_share = 0.0
 
@@ -26,14 +24,11 @@ class ProgressReporter:
         for entry in entries:
             self.tally.merge(entry.tally)
 
-    def count(self, finished: FinishedFrame) -> None:
-        """Count a frame and report it."""
+    def count(self, finished: FinishedFrame, geometry: DisplayGeometry) -> None:
+        """Count a frame, which appears on the screen with ``geometry``, and report it."""
         self.tally.add(finished)
         self._frame_share = 0.0
-        latest = None
-        if self.geometry is not None:
-            latest = LatestFrame(frame=finished.frame, geometry=self.geometry)
-        self.report("restoring", latest=latest)
+        self.report("restoring", latest=LatestFrame(frame=finished.frame, geometry=geometry))
 
     def report(self, stage: Stage, **more: Any) -> None:
         """Report the progress; ``more`` are other fields of ``Progress``."""

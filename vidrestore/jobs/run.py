@@ -1,14 +1,12 @@
 """``restore_video``: opens a source, restores it in segments, assembles the outputs, reports."""
 
-import logging
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 from vidrestore.errors import ConfigError
 from vidrestore.jobs.engine import Engine, VideoRun
@@ -25,12 +23,6 @@ from vidrestore.progress import DownloadCallback, ProgressCallback, not_shown, s
 from vidrestore.settings import JobSettings, RestoreSettings, config_from
 from vidrestore.storage.atomic_output import check_target, resolved_output_path
 from vidrestore.storage.standard_streams import is_standard_stream
-
-if TYPE_CHECKING:
-    from vidrestore.jobs.store.segment_files import SegmentContent
-    from vidrestore.pipeline.background.upscale_frames import BackgroundCost
-
-_LOG = logging.getLogger(__name__)
 
 
 def restore_video(
@@ -102,9 +94,7 @@ def restore_with_engine(
 ) -> RestoreReport:
     """Do what ``restore_video`` does, with an open engine.
 
-    Of the arguments that ``restore_video`` has not, ``number`` is the film's in a batch, of which
-    earlier films have priority, and ``tell_cost`` says whether to log the cost of a background
-    before the first frame.
+    For ``number`` and ``tell_cost`` see ``VideoRun``.
     """
     check_pipes(source, output, settings, job)
     settings = settings.with_record(output)
@@ -123,8 +113,8 @@ def restore_with_engine(
         from vidrestore.pipeline.setup import frames_expected
 
         setup.on_share = reporter.report_share
-        info, frames_total = setup.source.info, frames_expected(setup.source.info, settings)
-        reporter.frames_total = frames_total
+        info = setup.source.info
+        reporter.frames_total = frames_expected(info, settings)
         is_resuming = job.resume and owns_existing_outputs(output_paths[0], output_paths)
         overwrite = settings.overwrite or is_resuming
         if not is_standard_stream(output):
@@ -140,27 +130,16 @@ def restore_with_engine(
             )
         )
         outputs = JobOutputs(setup, source, output, stack, overwrite=overwrite)
-
-        def open_content(
-            scale: int, cost_of: "Callable[[int | None], BackgroundCost | None]"
-        ) -> "SegmentContent":
-            content = outputs.open(scale)
-            reporter.geometry = outputs.geometry
-            if tell_cost and _LOG.isEnabledFor(logging.WARNING):
-                cost = cost_of(frames_total)
-                if cost is not None:
-                    _LOG.warning("%s", cost.line(frames_total))
-            return content
-
         result = engine.restore(
             VideoRun(
                 setup=setup,
                 job=opened_job,
                 rule=config_from(job, SegmentRule),
                 reporter=reporter,
+                outputs=outputs,
                 number=number,
-            ),
-            open_content,
+                tell_cost=tell_cost,
+            )
         )
         if not reporter.tally.frames:
             raise no_frame_error(info, settings)
@@ -172,12 +151,12 @@ def restore_with_engine(
     report = setup.report(
         result.facts,
         reporter.tally,
-        notes=dict.fromkeys([*outputs.notes, *result.notes]),
-        timing=result.timing,
-        damaged_packets=result.state.damaged_packets,
-        repaired_timestamps=result.state.repaired_timestamps,
+        notes=[*outputs.notes, *result.notes],
+        timing={**setup.stopwatch.seconds, **result.timing},
+        segments=len(entries),
+        damaged_packets=opened_job.state.damaged_packets,
+        repaired_timestamps=opened_job.state.repaired_timestamps,
     )
-    report = replace(report, segments=len(entries))
     if settings.framemd5 is not None:
         # The checksums are of the file on the disk, decoded again.
         write_framemd5(output, settings.framemd5, overwrite=settings.overwrite)

@@ -106,9 +106,11 @@ class Video:
         with open_setup(
             self.path, self.settings, check_format=True, on_download=on_download
         ) as setup:
-            background = setup.background()
-            stages = setup.stages(background)
-            geometry = stages.geometry if background is None else background.geometry
+            # Imported late: a source that cannot be read is refused before torch is loaded.
+            from vidrestore.pipeline.setup import output_geometry
+
+            stages = setup.stages(setup.background())
+            geometry = output_geometry(stages)
             has_frames = False
             with closing(finished_frames(setup.source, stages, stages.analyze)) as finished:
                 for restored in finished:

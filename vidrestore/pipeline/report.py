@@ -154,6 +154,8 @@ class Tally:
     def __init__(self) -> None:
         self.frames = 0
         self.faces = 0
+        self.interlaced = 0
+        """Frames that are flagged as interlaced."""
         self.repairs: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
         self.tracks_found = 0
@@ -166,6 +168,7 @@ class Tally:
         """Count one finished frame."""
         index = finished.source.index
         self.frames += 1
+        self.interlaced += finished.source.interlaced
         self.cadence.add(finished.source.timestamp)
         faces = [face for face in finished.faces if face.assessment.strength > 0]
         self.faces += len(faces)
@@ -209,6 +212,7 @@ class Tally:
         return {
             "frames": self.frames,
             "faces": self.faces,
+            "interlaced": self.interlaced,
             "repairs": dict(self.repairs),
             "reasons": dict(self.reasons),
             "tracks_found": self.tracks_found,
@@ -226,6 +230,7 @@ class Tally:
         try:
             self.frames += counted["frames"]
             self.faces += counted["faces"]
+            self.interlaced += counted.get("interlaced", 0)  # not in older journals
             self.repairs.update(counted["repairs"])
             self.reasons.update(counted["reasons"])
             self.tracks_found = max(self.tracks_found, counted["tracks_found"])

@@ -132,6 +132,7 @@ class Setup:
         *,
         notes: Iterable[str],
         timing: Mapping[str, float],
+        segments: int,
         damaged_packets: int,
         repaired_timestamps: int,
     ) -> RestoreReport:
@@ -142,11 +143,12 @@ class Setup:
             tally: Counts of what they restored.
             notes: Notes of the output.
             timing: Seconds by stage.
+            segments: Number of segments that the film was restored in.
             damaged_packets: Damaged packets of the source.
             repaired_timestamps: Frames of the source without a valid timestamp.
         """
         background = facts.background
-        all_notes = [*self.notes, *notes, *_background_notes(background)]
+        all_notes = [*self.notes, *notes, *_background_notes(background, tally)]
         if self.settings.repair:
             counts = [f"{count} {name}" for name, count in tally.repairs.items() if count]
             all_notes.append(f"repaired: {', '.join(counts) or 'nothing was found'}")
@@ -185,9 +187,10 @@ class Setup:
             background=None if background is None else background.kind,
             scale=facts.scale,
             damaged_packets=damaged_packets,
+            segments=segments,
             repairs={name: count for name, count in tally.repairs.items() if count},
             reasons=dict(tally.reasons),
-            notes=tuple(all_notes),
+            notes=tuple(dict.fromkeys(all_notes)),
         )
 
     def _note_precision(self, name: str, actual: torch.dtype, requested: torch.dtype) -> None:
@@ -197,6 +200,11 @@ class Setup:
             )
 
 
+def output_geometry(stages: Stages) -> DisplayGeometry:
+    """Return how restored frames appear on the screen."""
+    return stages.geometry if stages.background is None else stages.background.geometry
+
+
 def comparison_geometry(info: VideoInfo) -> DisplayGeometry:
     """Return the display geometry of frames with before and after side by side."""
     return side_by_side_geometry(info.geometry, info.pixel_format)
@@ -204,11 +212,10 @@ def comparison_geometry(info: VideoInfo) -> DisplayGeometry:
 
 def side_by_side_frame(finished: FinishedFrame, stages: Stages) -> Frame:
     """Return before and after side by side."""
-    before, geometry = finished.source, stages.geometry
+    before = finished.source
     if stages.background is not None:
         before = stages.background.interpolate_frame(before)
-        geometry = stages.background.geometry
-    return side_by_side(before, finished.frame, geometry)
+    return side_by_side(before, finished.frame, output_geometry(stages))
 
 
 def frames_expected(info: VideoInfo, settings: RestoreSettings) -> int | None:
@@ -223,7 +230,7 @@ def frames_expected(info: VideoInfo, settings: RestoreSettings) -> int | None:
     return max(1, round(total * min(1.0, share)))
 
 
-def _background_notes(background: BackgroundFacts | None) -> list[str]:
+def _background_notes(background: BackgroundFacts | None, tally: Tally) -> list[str]:
     if background is None:
         return []
     done = f"enlarged {background.scale} times" if background.scale > 1 else "cleaned"
@@ -231,9 +238,9 @@ def _background_notes(background: BackgroundFacts | None) -> list[str]:
         f"the whole picture was {done} by {background.name} ({background.kind}): no pixel of "
         "it is the source's"
     ]
-    if background.interlaced_count:
+    if tally.interlaced:
         notes.append(
-            f"{background.interlaced_count} frames are interlaced and were enlarged as they are, "
+            f"{tally.interlaced} frames are interlaced and were enlarged as they are, "
             "their two fields mixed"
         )
     return notes

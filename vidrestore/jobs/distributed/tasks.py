@@ -7,7 +7,7 @@ of items every time: they are counted in frames, never in seconds.
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from typing import TypeAlias
 from uuid import uuid4
@@ -71,7 +71,7 @@ def load_video(worker: WorkerSettings, spec: VideoSpec) -> Iterator[VideoFacts]:
     video = worker_process.videos.open(worker, spec)
     background = video.stages.background
     yield VideoFacts(
-        models=video.models(),
+        models=ModelFacts.of(video.stages),
         context_frames=video.stages.context_frames,
         index_step=video.stages.fields.index_step,
         background_cost=None if background is None else background.cost(None),
@@ -83,15 +83,8 @@ def analyze_video(
 ) -> Iterator[AnalysisBatch]:
     """Yield the analysis of the frames of a video, in order.
 
-    If an earlier attempt died, the frames that are in the journal by now are read from there.
-
-    Args:
-        worker: How this process computes.
-        spec: The video.
-        first_byte: Size of the journal when the task was submitted.
-
-    Raises:
-        VidrestoreError: The video cannot be read.
+    ``first_byte`` is the size of the journal when the task was submitted. If an earlier attempt
+    died, the frames that are in the journal by now are read from there.
     """
     video = worker_process.videos.open(worker, spec)
     before = read_journal(spec.folder).state
@@ -133,18 +126,9 @@ def restore_segment(
     frames_per_progress: int,
     seek: bool,
 ) -> Iterator[SegmentProgress | SegmentResult]:
-    """Restore a segment; yield its progress, and its result at the end.
+    """Restore a segment; yield its progress after every few frames, and its result at the end.
 
-    Args:
-        worker: How this process computes.
-        spec: The video.
-        planned: The segment.
-        content: The files that it consists of.
-        frames_per_progress: Number of frames after which progress is sent.
-        seek: Whether to seek in the source instead of decoding it from the start.
-
-    Raises:
-        VidrestoreError: It cannot be restored.
+    ``seek`` says whether to seek in the source instead of decoding it from the start.
     """
     video = worker_process.videos.open(worker, spec)
     stages, range_bytes = video.stages, (planned.first_byte, planned.end_byte)
@@ -157,7 +141,6 @@ def restore_segment(
 
     def restore(seek: bool) -> Iterator[SegmentProgress | SegmentResult]:
         first, seconds_before = analysis[0], stages.stopwatch.seconds
-        interlaced_count = 0
         restored = finished_frames(
             video.setup.source,
             stages,
@@ -177,9 +160,7 @@ def restore_segment(
                     break
                 if frame.source.index < planned.first_frame:
                     continue
-                interlaced_count += frame.source.interlaced
-                with stages.stopwatch.stage("write"):
-                    segment.write(frame)
+                segment.write(frame)
                 if segment.tally.frames % frames_per_progress == 0:
                     yield segment.tally.frames, segment.tally.faces
             if segment.tally.frames != planned.end_frame - planned.first_frame:
@@ -188,18 +169,13 @@ def restore_segment(
                     "no longer be read; if the film was changed, start over with --overwrite"
                 )
             entry = segment.finish(is_last=planned.is_last)
-        models = video.models()
-        if models.background is not None:
-            # Frames outside the segment are upscaled too, but do not count.
-            background = replace(models.background, interlaced_count=interlaced_count)
-            models = replace(models, background=background)
         seconds = {
             name: spent - seconds_before.get(name, 0.0)
             for name, spent in stages.stopwatch.seconds.items()
         }
         yield SegmentResult(
             entry=entry,
-            models=models,
+            models=ModelFacts.of(stages),
             notes=tuple(dict.fromkeys([*video.setup.notes, *segment.notes])),
             seconds={**seconds, "encode": segment.encode_seconds},
         )

@@ -11,7 +11,6 @@ from typing import Any
 from vidrestore.errors import MediaError, WorkerError
 from vidrestore.jobs.open_video import open_setup
 from vidrestore.jobs.store.fingerprint import Machine, this_machine
-from vidrestore.pipeline.loading.model_facts import ModelFacts
 from vidrestore.pipeline.setup import Setup
 from vidrestore.pipeline.stages import Stages
 from vidrestore.settings import RestoreSettings, only_affecting
@@ -80,14 +79,10 @@ def describe_machine(worker: WorkerSettings) -> Iterator[Machine]:
 
 
 def _machine(worker: WorkerSettings) -> Machine:
+    """Return where this worker computes, as ``cuda:0``: any GPU of a kind gives the same."""
     machine = this_machine(worker.device, worker.precision)
-    return replace(machine, device=_device_kind(machine.device))
-
-
-def _device_kind(device: str) -> str:
-    """Return ``cuda:0`` of every ``cuda:N``: any GPU of a kind gives the same results."""
-    kind, colon, _ = device.partition(":")
-    return f"{kind}:0" if colon else kind
+    kind, colon, _ = machine.device.partition(":")
+    return replace(machine, device=f"{kind}:0" if colon else kind)
 
 
 def check_same_results(own: Machine, other: Machine) -> None:
@@ -123,11 +118,6 @@ class OpenVideo:
     """With the device of this worker."""
     setup: Setup
     stages: Stages
-
-    def models(self) -> ModelFacts:
-        """Return facts about the networks, for the report."""
-        models = ModelFacts.of(self.stages)
-        return replace(models, device=_device_kind(models.device))
 
 
 class VideoCache:

@@ -181,12 +181,10 @@ class Job:
     def __init__(self, folder: Path, content: JournalContent) -> None:
         """Open the journal, and cut off what was added after the last synced state.
 
-        Args:
-            folder: Folder of the job.
-            content: What it goes on with. Without a state the journal starts over.
+        It goes on with ``content``; without a state it starts over.
 
         Raises:
-            MediaError: The disk is full or cannot be written.
+            MediaError: The disk is full or cannot be written; so below.
         """
         self.folder = folder
         self.entries = content.entries
@@ -226,16 +224,7 @@ class Job:
         *,
         published: Iterable[tuple[int, int]] = (),
     ) -> None:
-        """Add the state of the job; then all lines so far survive a power cut.
-
-        Args:
-            state: The state.
-            entry: A segment that is finished.
-            published: See ``JournalContent``.
-
-        Raises:
-            MediaError: The disk is full or cannot be written.
-        """
+        """Add the state of the job, and a finished segment; then all lines survive a power cut."""
         values = asdict(state)
         del values["journal_bytes"]
         segment = None if entry is None else asdict(entry)
@@ -251,11 +240,7 @@ class Job:
     def note_outputs(self, outputs: Iterable[Path]) -> None:
         """Note which temporary files are about to be renamed, for ``owns_existing_outputs``.
 
-        Args:
-            outputs: Real paths of all outputs of the job.
-
-        Raises:
-            MediaError: The journal cannot be written.
+        ``outputs`` are the real paths of all outputs of the job.
         """
         with file_errors(self._path, "write"):
             temporary = [temporary_paths(output, output.suffix) for output in outputs]

@@ -93,13 +93,14 @@ class OpenSegment:
         Raises:
             MediaError: Encoding or writing this frame or an earlier one failed.
         """
-        for kind, writer in self._writers.items():
-            is_comparison = kind == COMPARISON
-            writer.write(
-                side_by_side_frame(finished, self._stages) if is_comparison else finished.frame
-            )
-        if self._record is not None:
-            self._lines.append(frame_line(finished, self._stages.settings))
+        with self._stages.stopwatch.stage("write"):
+            for kind, writer in self._writers.items():
+                is_comparison = kind == COMPARISON
+                writer.write(
+                    side_by_side_frame(finished, self._stages) if is_comparison else finished.frame
+                )
+            if self._record is not None:
+                self._lines.append(frame_line(finished, self._stages.settings))
         self.last = FrameTiming.of(finished)
         if not self.tally.frames:
             self.first = self.last
@@ -114,18 +115,20 @@ class OpenSegment:
         Raises:
             MediaError: Encoding or writing failed.
         """
-        paths = [path for writer in self._writers.values() for path in writer.finish()]
-        if self._record is not None:
-            with file_errors(self._record, "write"), self._record.open("wb") as file:
-                file.write("".join(self._lines).encode())
-                flush_and_sync(file)
-            paths.append(self._record)
+        with self._stages.stopwatch.stage("write"):
+            paths = [path for writer in self._writers.values() for path in writer.finish()]
+            if self._record is not None:
+                with file_errors(self._record, "write"), self._record.open("wb") as file:
+                    file.write("".join(self._lines).encode())
+                    flush_and_sync(file)
+                paths.append(self._record)
+            files = tuple(SegmentFile.of(path, self._folder) for path in paths)
         return JournalEntry(
             segment=self._number,
             first_frame=self.first.index,
             end_frame=self.first.index + self.tally.frames,
             is_last=is_last,
-            files=tuple(SegmentFile.of(path, self._folder) for path in paths),
+            files=files,
             tally=self.tally.to_json(),
         )
 

@@ -90,8 +90,6 @@ class Background:
         self.scale = upscaler.scale
         self.geometry = upscaled_geometry(geometry, self.scale)
         """Display geometry of enlarged frames."""
-        self.interlaced_count = 0
-        """Frames so far that are flagged as interlaced, in a film that is not."""
         self._source_geometry = geometry
         self._on_share = on_share
 
@@ -106,10 +104,8 @@ class Background:
             MediaError: The first frame is interlaced.
         """
         source = restored.frame
-        if source.interlaced:
-            if source.index == 0:
-                raise MediaError(f"the film is interlaced: {_INTERLACED}")
-            self.interlaced_count += 1
+        if source.interlaced and source.index == 0:
+            raise MediaError(f"the film is interlaced: {_INTERLACED}")
         frame = self._upscale_frame(source, keep_chroma=keep_chroma)
         moved = (self._move_face(face, frame) for face in restored.faces)
         faces = tuple(face for face in moved if face is not None)

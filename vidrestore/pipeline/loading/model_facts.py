@@ -15,17 +15,14 @@ class BackgroundFacts:
     """Name in the table, or of the checkpoint file."""
     kind: str
     scale: int
-    interlaced_count: int = 0
-    """Number of interlaced frames that were enlarged without deinterlacing."""
 
     @staticmethod
     def of(background: Background) -> "BackgroundFacts":
-        """Return the facts of a network and its counts so far."""
+        """Return the facts of a network."""
         return BackgroundFacts(
             name=PurePath(background.upscaler.name).name,
             kind=background.upscaler.kind,
             scale=background.scale,
-            interlaced_count=background.interlaced_count,
         )
 
 
@@ -68,13 +65,8 @@ class ModelFacts:
             for facts in (self, other)
             if facts.reduced_batch_size is not None
         ]
-        background = self.background
-        if background is not None and other.background is not None:
-            count = background.interlaced_count + other.background.interlaced_count
-            background = replace(background, interlaced_count=count)
         return replace(
             self,
             reduced_batch_size=min(fitting, default=None),
             recording_failure=self.recording_failure or other.recording_failure,
-            background=background,
         )
