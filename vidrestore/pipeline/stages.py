@@ -58,7 +58,6 @@ T = TypeVar("T")
 
 _MAX_WAITING_FRAMES = 16
 _AHEAD_FRAMES = 3
-"""Frames that wait between two threads of ``restore``."""
 _OUTSIDE = "outside the picture"
 
 
@@ -124,17 +123,16 @@ class Stages:
             min_face_px=self.settings.min_face_px,
             only_tracks=self.settings.only_tracks,
         )
-        if self.meter is None or self.settings.keep_good == 0.0:
-            return iter(selected)
-        rated = rate_source_quality(selected, geometry=self.geometry, align=self._crop)
-        return watch.timed("guard", rated)
+        if self.meter is not None and self.settings.keep_good > 0.0:
+            rated = rate_source_quality(selected, geometry=self.geometry, align=self._crop)
+            selected = watch.timed("guard", rated)
+        return iter(selected)
 
     def restore(self, tracked: Iterable[TrackedFrame]) -> Generator[FinishedFrame]:
         """Yield every frame once, in order, with its faces restored.
 
-        Runs in three threads if ``overlap`` is set: everything before the network, the network, and
-        everything after it. The result is the same. Close the generator before the source of
-        ``tracked``.
+        If ``overlap`` is set, it runs in three threads: up to the network, the network, and after it.
+        The result is the same. Close the generator before the source of ``tracked``.
 
         Holds half a smoothing window, the neighbors used for repairs, for averaging and for the
         safeguard, ``_MAX_WAITING_FRAMES`` frames that wait for a full batch, and ``_AHEAD_FRAMES``
@@ -144,8 +142,9 @@ class Stages:
             tracked: The frames that ``analyze`` yields, or a part of them that extends
                 ``context_frames`` beyond the frames of interest.
         """
-        on_device, device = self.settings.gpu_stages, self.restorer.device
-        run = DeviceRun(device, self.geometry, self.batch_size) if on_device else None
+        run = None
+        if self.settings.gpu_stages:
+            run = DeviceRun(self.restorer.device, self.geometry, self.batch_size)
         with ExitStack() as threads:
 
             def ahead(frames: Iterable[T]) -> Iterable[T]:
@@ -266,15 +265,14 @@ class Stages:
         """Yield every frame with its faces pasted and blended over time."""
         watch, settings = self.stopwatch, self.settings
         targets = map(self._target, restored)
-        if run is None:
-            pasted = map(self._paste, targets)
-        else:
+        pasted = map(self._paste, targets)
+        if run is not None:
             on_device = run.paste(targets, config=config_from(settings, PasteConfig))
             pasted = watch.timed("paste", on_device)
-        temporal = config_from(settings, TemporalConfig)
         if settings.steady > 0 or settings.grain > 0:
-            blended = blend_pasted(pasted, config=temporal, grain=settings.grain)
-            pasted = watch.timed("blend", blended)
+            temporal = config_from(settings, TemporalConfig)
+            pasted = blend_pasted(pasted, config=temporal, grain=settings.grain)
+            pasted = watch.timed("blend", pasted)
         return starmap(self._finished, pasted)
 
     def _paste(self, target: PasteTarget) -> tuple[PasteTarget, PasteResult]:

@@ -27,6 +27,7 @@ from vidrestore.pipeline.on_device import restore as edges_on_device
 from vidrestore.pipeline.on_device import stages as run_on_device
 from vidrestore.pipeline.on_device.align import CropRequest, CutCrop, cut_crops
 from vidrestore.pipeline.on_device.images.planes import DevicePlanes
+from vidrestore.pipeline.on_device.transfers import Download
 from vidrestore.pipeline.stages import Stages
 from vidrestore.progress import Progress
 from vidrestore.restore.restorer import Restorer
@@ -226,22 +227,28 @@ def test_faces_are_assessed_and_strengthened_as_without() -> None:
         assert face.assessment.reason == other.assessment.reason
         assert face.assessment.strength == pytest.approx(other.assessment.strength, abs=1e-3)
         similarity, like = (item.assessment.identity_similarity for item in (face, other))
-        assert similarity == pytest.approx(like, abs=1e-3)
+        # On the device it is measured in every fifth frame; elsewhere, of a face that is surely the
+        # same, in every eighth.
+        assert similarity == pytest.approx(like, abs=5e-3)
         assert face.luma_after == pytest.approx(other.luma_after, abs=0.1)
 
 
-def test_no_crop_is_uploaded_again_after_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crop_is_uploaded_once_after_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
     uploaded: list[int] = []
 
     def upload(images: Sequence[Tensor], device: torch.device) -> list[Tensor]:
         uploaded.append(sum(not isinstance(image, OnDevice) for image in images))
         return [image.as_subclass(OnDevice) for image in images]
 
+    downloaded = Download.wait
+
+    def wait(download: Download) -> list[Tensor]:
+        return [tensor.as_subclass(Tensor) for tensor in downloaded(download)]
+
+    monkeypatch.setattr(Download, "wait", wait)
     monkeypatch.setattr(run_on_device, "upload_images", upload)
     monkeypatch.setattr(run_on_device, "cut_crops", cut_crops_on_device)
-    assert len(list(stages(guarded=True).restore(frontal(9)))) == 9
-    assert uploaded
-    assert sum(uploaded) == 0
+    assert len(list(stages(guarded=True).restore(frontal(9)))) == sum(uploaded) == 9
 
 
 @pytest.mark.parametrize(
