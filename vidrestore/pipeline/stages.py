@@ -131,8 +131,8 @@ class Stages:
     def restore(self, tracked: Iterable[TrackedFrame]) -> Generator[FinishedFrame]:
         """Yield every frame once, in order, with its faces restored.
 
-        If ``overlap`` is set, it runs in three threads: up to the network, the network, and after it.
-        The result is the same. Close the generator before the source of ``tracked``.
+        If ``overlap`` is set, it runs in three threads (before, in and after the network), with the
+        same result. Close the generator before the source of ``tracked``.
 
         Holds half a smoothing window, the neighbors used for repairs, for averaging and for the
         safeguard, ``_MAX_WAITING_FRAMES`` frames that wait for a full batch, and ``_AHEAD_FRAMES``
@@ -253,10 +253,9 @@ class Stages:
                 return restore_faces(self.restorer, padded).first(len(faces))
             crops = torch.stack([face.restorer_input_chw for face in padded])
             restored = self.restorer.restore_crops(crops)
-            device = restored.images_nchw.device
-            if device.type == "cuda":
+            if restored.images_nchw.device.type == "cuda":
                 # Otherwise the time would be counted where the result is first read.
-                torch.cuda.synchronize(device)
+                torch.cuda.synchronize(restored.images_nchw.device)
             return restored.first(len(faces))
 
     def _finish(

@@ -6,7 +6,7 @@ from typing import cast
 import cv2
 import numpy as np
 
-from vidrestore.media.color.region_rgb import chroma_offset_xy
+from vidrestore.media.color.chroma_resampling import chroma_offset_xy
 from vidrestore.types import DisplayGeometry, Frame, Plane
 
 

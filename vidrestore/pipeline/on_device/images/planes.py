@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vidrestore.media.color.region_rgb import chroma_offset_xy, siting_taps
+from vidrestore.media.color.chroma_resampling import chroma_offset_xy, siting_taps
 from vidrestore.pipeline.on_device.batching import padded
 from vidrestore.pipeline.on_device.transfers import Uploader, upload
 from vidrestore.types import Box, ColorTags, FloatArray, Frame, PixelFormat

@@ -5,8 +5,9 @@ import pytest
 from numpy.typing import NDArray
 from support.frames import random_frame
 
+from vidrestore.media.color.chroma_resampling import chroma_offset_xy
 from vidrestore.media.color.pixel_formats import PLANAR
-from vidrestore.media.color.region_rgb import chroma_offset_xy, region_to_rgb, rgb_of_samples
+from vidrestore.media.color.region_rgb import region_to_rgb, rgb_of_samples
 from vidrestore.types import ColorTags
 
 
