@@ -79,7 +79,7 @@ class IdentityMeter:
         """
         crops = torch.stack([_to_input(crop, resolution_px) for crop in (source_chw, restored_chw)])
         embeddings = self.embeddings(crops)
-        return float((embeddings[0] - embeddings[1]).norm())
+        return float(torch.linalg.vector_norm(embeddings[0] - embeddings[1]))
 
     def embeddings(self, inputs_NCHW: Tensor) -> Tensor:
         """Return ``(N, 128)`` embeddings on the device, without waiting for it.
@@ -88,7 +88,8 @@ class IdentityMeter:
             inputs_NCHW: ``(N, 3, 150, 150)`` RGB in [0, 1]: crops seen through ``CROP_TO_INPUT``.
         """
         with torch.inference_mode():
-            return self._network(inputs_NCHW.to(self._device, self._dtype)).float()
+            embeddings: Tensor = self._network(inputs_NCHW.to(self._device, self._dtype))
+            return embeddings.float()
 
 
 def embedding_norm(
