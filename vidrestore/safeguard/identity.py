@@ -79,7 +79,7 @@ class IdentityMeter:
         """
         crops = torch.stack([_to_input(crop, resolution_px) for crop in (source_chw, restored_chw)])
         embeddings = self.embeddings(crops)
-        return float(torch.linalg.vector_norm(embeddings[0] - embeddings[1]))
+        return float((embeddings[0] - embeddings[1]).square().sum().sqrt())
 
     def embeddings(self, inputs_NCHW: Tensor) -> Tensor:
         """Return ``(N, 128)`` embeddings on the device, without waiting for it.
