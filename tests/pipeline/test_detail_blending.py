@@ -16,6 +16,7 @@ from vidrestore.models.registry import RestorerSpec
 from vidrestore.pipeline import stages as stages_module
 from vidrestore.pipeline.stages import Stages
 from vidrestore.restore.restorer import Restorer
+from vidrestore.restore.settings import TemporalConfig
 from vidrestore.settings import RestoreSettings
 from vidrestore.stage_timer import Stopwatch
 from vidrestore.types import DisplayGeometry, FinishedFrame, TrackedFace, TrackedFrame
@@ -106,6 +107,22 @@ def test_without_blending_fewer_context_frames_are_needed(
     frames = tracked_frames_with_noise(3)
     alone = list(stages(0.0).restore(frames))
     assert samples(alone, 1) == samples(list(stages(0.0).restore(frames[1:2])), 1)
+
+
+@pytest.mark.parametrize(("steady", "grain"), [(0.3, 0.2), (0.3, 0.0), (0.0, 0.2)])
+def test_blending_gets_the_settings_of_the_run(
+    steady: float, grain: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[tuple[float, float]] = []
+
+    def blend(frames: object, *, config: TemporalConfig, grain: float) -> object:
+        given.append((config.strength, grain))
+        return frames
+
+    monkeypatch.setattr(stages_module, "blend_pasted", blend)
+    settings = replace(stages(steady).settings, grain=grain)
+    list(replace(stages(steady), settings=settings).restore(tracked_frames_with_noise(1)))
+    assert given == [(steady, grain)]
 
 
 def passed_on(frames: object, **_: object) -> object:

@@ -55,7 +55,6 @@ def test_stages_get_the_settings_of_a_run() -> None:
     settings = RestoreSettings(
         strength=0.1,
         track_strengths=(TrackStrength(3, 0.7),),
-        grain=0.2,
         mask="face",
         steady=0.3,
         safeguard=0.4,
@@ -63,9 +62,7 @@ def test_stages_get_the_settings_of_a_run() -> None:
     )
 
     paste = config_from(settings, PasteConfig)
-    assert paste == PasteConfig(
-        strength=0.1, track_strengths=(TrackStrength(3, 0.7),), grain=0.2, mask="face"
-    )
+    assert paste == PasteConfig(strength=0.1, track_strengths=(TrackStrength(3, 0.7),), mask="face")
     assert [paste.strength_of(track) for track in (3, 4)] == [0.7, 0.1]
     assert [settings.strength_of(track) for track in (3, 4)] == [0.7, 0.1]
     assert config_from(settings, TemporalConfig) == TemporalConfig(strength=0.3)
