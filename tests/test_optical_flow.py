@@ -1,11 +1,11 @@
-"""Motion between small images: fine, inverted, and chained."""
+"""Motion between small images: fine, and inverted."""
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from support.faces import example_images
 
-from vidrestore.optical_flow import chain_flows, dense_flow, fine_flow, invert_flow
+from vidrestore.optical_flow import dense_flow, fine_flow, invert_flow
 
 SIDE_PX = 128
 INNER = (slice(12, -12), slice(12, -12))
@@ -48,9 +48,3 @@ def test_an_inverse_flow_returns_to_the_start() -> None:
     back = invert_flow(fine_flow(first, second))
     assert error_px(back, (-2.0, -1.0)) < 0.15
     assert error_px(fine_flow(second, first), (-2.0, -1.0)) < 0.15
-
-
-def test_chained_flows_reach_the_last_image() -> None:
-    first, second, third = (face_moved(1.5 * k, -0.5 * k) for k in range(3))
-    path = chain_flows(fine_flow(first, second), fine_flow(second, third))
-    assert error_px(path, (3.0, -1.0)) < 0.15

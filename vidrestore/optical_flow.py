@@ -23,8 +23,12 @@ _INVERSE_STEPS = 2
 
 def luma_levels(image_hwc: FloatArray) -> NDArray[np.uint8]:
     """Return RGB in [0, 1] as ``(H, W)`` gray levels, in which motion is looked for."""
-    gray = np.asarray(cv2.cvtColor(image_hwc, cv2.COLOR_RGB2GRAY), dtype=np.float32)
-    return np.clip(np.rint(gray * 255.0), 0, 255).astype(np.uint8)
+    return gray_levels(np.asarray(cv2.cvtColor(image_hwc, cv2.COLOR_RGB2GRAY), dtype=np.float32))
+
+
+def gray_levels(gray_hw: FloatArray) -> NDArray[np.uint8]:
+    """Return luma in [0, 1] as ``(H, W)`` gray levels."""
+    return np.clip(np.rint(gray_hw * 255.0), 0, 255).astype(np.uint8)
 
 
 def dense_flow(first: NDArray[np.uint8], second: NDArray[np.uint8], *, quick: bool = False) -> Flow:
@@ -70,11 +74,6 @@ def invert_flow(flow: Flow) -> Flow:
     for _ in range(_INVERSE_STEPS):
         inverse = -warp_by_flow(flow, inverse)
     return inverse
-
-
-def chain_flows(first: Flow, second: Flow) -> Flow:
-    """Return the motion from A to C, given those from A to B and from B to C."""
-    return np.asarray(cv2.add(first, warp_by_flow(second, first)), dtype=np.float32)
 
 
 def flow_targets(flow: Flow, size_hw: tuple[int, int]) -> tuple[FloatArray, FloatArray]:

@@ -1,7 +1,5 @@
 """Edges and the safeguard of ``--gpu-stages`` on a GPU, and films that it decodes."""
 
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +8,7 @@ import pytest
 import torch
 from support.clips import Clip, make_clip
 from support.safeguards import aligned_face, chw, closed_eyes_crop, face_crop, other_crop
+from support.syncs import no_waits
 from torch import Tensor
 
 from vidrestore.devices import prepare_device
@@ -26,17 +25,6 @@ pytestmark = pytest.mark.cuda
 CONFIG = EdgeGainConfig()
 H264 = Clip(ticks=tuple(range(20)))
 HEVC = replace(H264, codec="libx265", options={"x265-params": "log-level=none:keyint=8"})
-
-
-@contextmanager
-def no_waits() -> Generator[None]:
-    """Raise an error where the host waits for the GPU."""
-    torch.cuda.synchronize()
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        yield
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
 
 
 def faces() -> list[RestoredFace]:

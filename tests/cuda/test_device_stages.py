@@ -1,7 +1,5 @@
 """The stages of ``--gpu-stages`` on a GPU: as on a CPU, without a wait, and the same every time."""
 
-from collections.abc import Generator
-from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from support.devicestages import (
 from support.frames import YUV420, YUV420P10, random_frame
 from support.noisy_crops import crops
 from support.restoring import face_at, restored_face
+from support.syncs import no_waits
 from torch import Tensor, nn
 
 from vidrestore import RestoreSettings, restore_video
@@ -48,17 +47,6 @@ CPU = torch.device("cpu")
 EXAMPLE = Path(__file__).parents[2] / "examples" / "astronaut.mp4"
 FACES = (face_at((60, 70), size_px=110, angle=0.3), face_at((140, 90), size_px=620, track_id=2))
 by_format = pytest.mark.parametrize("pixel_format", DEVICE_FORMATS, ids=names(DEVICE_FORMATS))
-
-
-@contextmanager
-def no_waits() -> Generator[None]:
-    """Raise an error where the host waits for the GPU."""
-    torch.cuda.synchronize()
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        yield
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
 
 
 def requests(frames: list[Frame], device: torch.device) -> list[CropRequest]:

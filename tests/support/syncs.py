@@ -1,7 +1,8 @@
 """Counts what makes the host wait for a device, and how many operations run."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -57,3 +58,14 @@ def counted(run: Callable[[], object]) -> WaitCounter:
     with WaitCounter() as counter:
         run()
     return counter
+
+
+@contextmanager
+def no_waits() -> Generator[None]:
+    """Raise an error where the host waits for the GPU."""
+    torch.cuda.synchronize()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode("default")

@@ -21,8 +21,8 @@ from torch import Tensor
 
 from vidrestore.optical_flow import MIN_FLOW_SIDE_PX
 from vidrestore.restore.luma import add_luma, luma_of_crop
-from vidrestore.restore.motion_average import similarity_weight
-from vidrestore.restore.region_motion import Places, RegionImage, RegionMotion, find_motion
+from vidrestore.restore.motion_average import enlarge, similarity_weight
+from vidrestore.restore.region_motion import Places, RegionImage, RegionMotion, find_motion, follow
 from vidrestore.restore.settings import TemporalConfig
 from vidrestore.sliding_window import Item, Window, sliding_window
 from vidrestore.types import FloatArray
@@ -112,7 +112,7 @@ def luma_changes(
         views = _blend(views, reach, config.strength)
     for item, faces in views:
         changes = {
-            track: _enlarged(view.blended.cells - view.result.cells, view.face.after_hw.shape)
+            track: enlarge(view.blended.cells - view.result.cells, view.face.after_hw.shape)
             for track, view in faces.items()
             if view.blended is not view.result
         }
@@ -199,8 +199,7 @@ def _neighbor(
         if other is None or mover is None or mover.motion is None:
             break
         flow = mover.motion.from_previous if is_later else mover.motion.to_previous
-        moved = flow.at(places)
-        places, last = (places[0] + moved[:, :, 0], places[1] + moved[:, :, 1]), other
+        places, last = follow(flow, places), other
         if other.face.is_bottom_field == is_bottom_field:
             found = other, places
     return None if found is None else _match(view, *found)
@@ -221,11 +220,11 @@ def _average(view: _View, matches: Sequence[_Match], strength: float) -> _View:
     for match, weight in zip(matches, weights, strict=True):
         ratio = np.asarray(weight / weight_sum, dtype=np.float32)
         cv2.accumulateProduct(ratio, match.brightness_offset_hw, offset)
-        x, y, large_ratio = (_enlarged(cells, current.shape) for cells in (*match.places, ratio))
+        x, y, large_ratio = (enlarge(cells, current.shape) for cells in (*match.places, ratio))
         difference = match.other.blended.at((x, y))
         cv2.subtract(difference, current, dst=difference)
         cv2.accumulateProduct(difference, large_ratio, blended)
-    cv2.subtract(blended, _enlarged(offset, current.shape), dst=blended)
+    cv2.subtract(blended, enlarge(offset, current.shape), dst=blended)
     return view._replace(blended=view.blended._replace(cells=blended), noise=noise)
 
 
@@ -242,10 +241,3 @@ def _weight(view: _View, match: _Match, noise: float) -> FloatArray:
     weight = similarity_weight(match.residual_hw, noise)
     weight *= match.other.compared.contains(match.places)
     return weight * np.float32(strengths[0] / strengths[1]) if strengths[1] else weight * 0
-
-
-def _enlarged(cells: FloatArray, shape: tuple[int, ...]) -> FloatArray:
-    if cells.shape == shape:
-        return cells
-    large = cv2.resize(cells, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(large, dtype=np.float32)

@@ -194,9 +194,9 @@ def _average_by_opencv(
     if half_size:
         change = cv2.merge([change] * 3)
         color = without_luma(half_size[0])
-        coarse = _enlarge(coarse, color.shape) + color
+        coarse = enlarge(coarse, color.shape) + color
     rgb = _hwc(current.crop_chw)
-    total = _enlarge(coarse, rgb.shape)
+    total = enlarge(coarse, rgb.shape)
     cv2.add(rgb, cv2.add(change, total, dst=total), dst=total)
     return torch.from_numpy(np.clip(total, 0.0, 1.0, out=total)).permute(2, 0, 1)
 
@@ -218,11 +218,11 @@ def _average_by_torch(
     crop_chw = current.crop_chw
     size_hw = (crop_chw.shape[1], crop_chw.shape[2])
     offset = _weighted_sum([match.brightness_offset_hwc for match in matches], ratios)
-    offset_large = torch.from_numpy(_enlarge(offset, size_hw)).to(crop_chw.device)
+    offset_large = torch.from_numpy(enlarge(offset, size_hw)).to(crop_chw.device)
     total = crop_chw - offset_large.permute(2, 0, 1)
     for other, match, ratio in zip(others, matches, ratios, strict=True):
         warped = sample_at_by_torch(other.crop_chw, *flow_targets(match.flow, size_hw))
-        weight = torch.from_numpy(_enlarge(ratio, size_hw)).to(crop_chw.device)
+        weight = torch.from_numpy(enlarge(ratio, size_hw)).to(crop_chw.device)
         total += (warped - crop_chw) * weight
     return total.clamp_(0.0, 1.0)
 
@@ -290,7 +290,10 @@ def _enlarged_inside(cells: FloatArray, times: int) -> FloatArray:
     return np.asarray(large[times:-times, times:-times], dtype=np.float32)
 
 
-def _enlarge(small: FloatArray, shape: tuple[int, ...]) -> FloatArray:
+def enlarge(small: FloatArray, shape: tuple[int, ...]) -> FloatArray:
+    """Return cells interpolated to the size of an image; the same array if they have it."""
+    if small.shape[:2] == shape[:2]:
+        return small
     large = cv2.resize(small, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
     return np.asarray(large, dtype=np.float32)
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vidrestore.optical_flow import fine_flow, invert_flow, sample_at
+from vidrestore.optical_flow import fine_flow, gray_levels, invert_flow, sample_at
 from vidrestore.types import FloatArray
 
 Places = tuple[FloatArray, FloatArray]
@@ -85,7 +85,7 @@ def find_motion(current: RegionImage, previous: RegionImage, *, max_side: int) -
         max_side: Maximum number of cells of the motion along its longer side.
     """
     there = previous.at(current.places())
-    flow = fine_flow(_levels(current.cells), _levels(there))
+    flow = fine_flow(gray_levels(current.cells), gray_levels(there))
     in_pixels = np.asarray(flow * np.array(current.cell_xy, dtype=np.float32), dtype=np.float32)
     to_previous = current._replace(cells=in_pixels).reduced(max_side)
     cell_xy = np.array(to_previous.cell_xy, dtype=np.float32)
@@ -94,5 +94,12 @@ def find_motion(current: RegionImage, previous: RegionImage, *, max_side: int) -
     return RegionMotion(to_previous, to_previous._replace(cells=from_previous))
 
 
-def _levels(gray_hw: FloatArray) -> NDArray[np.uint8]:
-    return np.clip(np.rint(gray_hw * 255.0), 0, 255).astype(np.uint8)
+def follow(motion: RegionImage, places: Places) -> Places:
+    """Return where places of one frame are in the other.
+
+    Args:
+        motion: ``to_previous`` or ``from_previous``.
+        places: In the frame that it starts from.
+    """
+    moved = motion.at(places)
+    return places[0] + moved[:, :, 0], places[1] + moved[:, :, 1]
