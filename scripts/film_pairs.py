@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from vidrestore.errors import ConfigError
-from vidrestore.faces.config import TrackerConfig
 from vidrestore.faces.detection.detector import Detector
+from vidrestore.faces.tracking.buffered_frame import VIEW_MAX_SIDE_PX
 from vidrestore.media.color.matrices import luma_weights, sample_range
 from vidrestore.media.color.preview import preview_rgb
 from vidrestore.media.color.region_rgb import aligned_box, region_sdr_rgb
@@ -98,7 +98,7 @@ def embedded_detector() -> Detector:
 
 def faces_in(frame: Frame, geometry: DisplayGeometry, detector: Detector) -> list[Detection]:
     """Return the faces of a frame in display pixels, largest first."""
-    view = preview_rgb(frame, geometry.of(frame), TrackerConfig().view_max_side_px)
+    view = preview_rgb(frame, geometry.of(frame), VIEW_MAX_SIDE_PX)
     (faces,) = detector.detect([view.rgb_hwc])
     return sorted((face.mapped(view.view_to_display) for face in faces), key=side_px, reverse=True)
 

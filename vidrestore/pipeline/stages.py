@@ -9,12 +9,12 @@ from typing import TypeVar
 import torch
 
 from vidrestore.faces.align import align_face
-from vidrestore.faces.config import SmoothingConfig
 from vidrestore.faces.crop_side import choose_crop_sides
 from vidrestore.faces.detection.detector import Detector
 from vidrestore.faces.monochrome import mark_monochrome
 from vidrestore.faces.selection import select_faces
 from vidrestore.faces.tracking.landmark_smoothing import smooth_tracks
+from vidrestore.faces.tracking.local_regression import MAX_WINDOW_FRAMES
 from vidrestore.faces.tracking.shot_detection import THUMBNAIL_SIDE_PX, LumaImage
 from vidrestore.faces.tracking.tracker import TrackingStart, track_faces
 from vidrestore.media.color.preview import preview_luma, preview_rgb
@@ -92,14 +92,14 @@ class Stages:
     @property
     def context_frames(self) -> int:
         """How many frames to each side the result of a frame may depend on."""
-        smoothing, settings = SmoothingConfig().max_window_frames, self.settings
+        settings = self.settings
         # Faces are averaged over time twice, before and after they are restored, and checked twice.
         temporal = config_from(settings, TemporalConfig)
         averaging = temporal.context_frames + BLEND_CONTEXT_FRAMES if settings.steady else 0
         safeguard = config_from(settings, SafeguardConfig)
         safeguarding = 0 if self.meter is None else 2 * safeguard.context_frames
         repairing = repair_context_frames(settings.repair)
-        return repairing + smoothing + averaging + safeguarding
+        return repairing + MAX_WINDOW_FRAMES + averaging + safeguarding
 
     def analyze(
         self, frames: Iterable[Frame], *, start: TrackingStart | None = None

@@ -15,7 +15,7 @@ from typing import BinaryIO, Literal
 
 from vidrestore.errors import DownloadError, WeightsError
 from vidrestore.storage.checksums import file_sha256
-from vidrestore.weights.download import BytesCallback, DownloadPolicy, download
+from vidrestore.weights.download import BytesCallback, download
 from vidrestore.weights.license_notice import warn_non_commercial
 from vidrestore.weights.manifest import WeightsEntry, weights_entry
 
@@ -89,12 +89,7 @@ def verify(name: str) -> Verified:
     return _compare_checksum(weights_entry(name), path)
 
 
-def ensure_local(
-    name: str,
-    *,
-    on_progress: BytesCallback | None = None,
-    policy: DownloadPolicy | None = None,
-) -> Path:
+def ensure_local(name: str, *, on_progress: BytesCallback | None = None) -> Path:
     """Return the path of the checkpoint ``name``; download it if it is missing.
 
     Unlike ``fetch``, this never replaces a file: another file of that name may be the user's own.
@@ -102,7 +97,6 @@ def ensure_local(
     Args:
         name: Name in the manifest.
         on_progress: Called with the bytes so far and the bytes in total; None if unknown.
-        policy: Time limits and attempts.
 
     Raises:
         UnknownModelError: No published weights have this name.
@@ -113,15 +107,10 @@ def ensure_local(
     if (folder / entry.file_name).is_file():
         warn_non_commercial(entry, folder)
         return verify(name).path
-    return fetch(name, on_progress=on_progress, policy=policy)
+    return fetch(name, on_progress=on_progress)
 
 
-def fetch(
-    name: str,
-    *,
-    on_progress: BytesCallback | None = None,
-    policy: DownloadPolicy | None = None,
-) -> Path:
+def fetch(name: str, *, on_progress: BytesCallback | None = None) -> Path:
     """Return the path of the checkpoint ``name``; download it unless a good copy is here.
 
     An interrupted download is resumed. If no checksum is published, that of the download is
@@ -131,7 +120,6 @@ def fetch(
     Args:
         name: Name in the manifest.
         on_progress: Called with the bytes so far and the bytes in total; None if unknown.
-        policy: Time limits and attempts.
 
     Raises:
         UnknownModelError: No published weights have this name.
@@ -150,7 +138,7 @@ def fetch(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _open_exclusively(part) as file:
-            sha256 = download(entry, file, on_progress=on_progress, policy=policy)
+            sha256 = download(entry, file, on_progress=on_progress)
             _check_download(entry, part, sha256)
             part.replace(path)
             if entry.sha256 is None:

@@ -6,38 +6,27 @@ import re
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from typing import BinaryIO, TypeAlias, cast
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-from vidrestore.errors import ConfigError, DownloadError
+from vidrestore.errors import DownloadError
 from vidrestore.storage.sync import flush_and_sync
 from vidrestore.weights.manifest import WeightsEntry
 
 BytesCallback: TypeAlias = Callable[[int, int | None], None]
 """Called with the bytes so far and the bytes in total; None if unknown."""
 
+TIMEOUT_SECONDS = 30.0
+"""Longest silence of the server."""
+TRIES = 4
+"""Attempts in a row without a new byte before giving up."""
+WAIT_SECONDS = 1.0
+"""Pause after the first failure; doubled for each further one in a row."""
 _BLOCK_BYTES = 1 << 18
 _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 _RANGE_REFUSED = 416
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DownloadPolicy:
-    """How patient a download is."""
-
-    timeout_seconds: float = 30.0
-    """Longest silence of the server."""
-    tries: int = 4
-    """Attempts in a row without a new byte before giving up."""
-    wait_seconds: float = 1.0
-    """Pause after the first failure; doubled for each further one in a row."""
-
-    def __post_init__(self) -> None:
-        if self.timeout_seconds <= 0 or self.wait_seconds < 0 or self.tries < 1:
-            raise ConfigError(f"a download needs a timeout and at least one attempt, got {self}")
 
 
 class _RetryableError(Exception):
@@ -45,11 +34,7 @@ class _RetryableError(Exception):
 
 
 def download(
-    entry: WeightsEntry,
-    file: BinaryIO,
-    *,
-    on_progress: BytesCallback | None = None,
-    policy: DownloadPolicy | None = None,
+    entry: WeightsEntry, file: BinaryIO, *, on_progress: BytesCallback | None = None
 ) -> str:
     """Fill ``file`` with the checkpoint of ``entry`` and return its SHA-256.
 
@@ -58,14 +43,12 @@ def download(
         file: Open for appending and reading. Bytes of an earlier call are kept if a published
             checksum can tell whether they belong to the file.
         on_progress: Called after every block.
-        policy: Time limits and attempts.
 
     Raises:
         DownloadError: It could not be downloaded completely. The bytes received stay in ``file``.
         OSError: ``file`` could not be written.
     """
-    policy = policy or DownloadPolicy()
-    transfer = _Transfer(entry, file, on_progress, policy.timeout_seconds)
+    transfer = _Transfer(entry, file, on_progress)
     max_bytes, failures = transfer.bytes_here, 0
     while not transfer.complete:
         try:
@@ -74,9 +57,9 @@ def download(
             # A server that ignores ranges may always fail at the same place: only new bytes count.
             failures = 1 if transfer.bytes_here > max_bytes else failures + 1
             max_bytes = max(max_bytes, transfer.bytes_here)
-            if failures >= policy.tries:
+            if failures >= TRIES:
                 raise DownloadError(f"cannot download {entry.name}: {error}") from error
-            time.sleep(policy.wait_seconds * 2 ** (failures - 1))
+            time.sleep(WAIT_SECONDS * 2 ** (failures - 1))
     flush_and_sync(file)
     return _sha256(file)
 
@@ -85,16 +68,11 @@ class _Transfer:
     """The state of one download over its attempts."""
 
     def __init__(
-        self,
-        entry: WeightsEntry,
-        file: BinaryIO,
-        on_progress: BytesCallback | None,
-        timeout_seconds: float,
+        self, entry: WeightsEntry, file: BinaryIO, on_progress: BytesCallback | None
     ) -> None:
         self._entry = entry
         self._file = file
         self._on_progress = on_progress
-        self._timeout_seconds = timeout_seconds
         self._validator: str | None = None
         self._total = entry.size_bytes
         if entry.sha256 is None or (self._total is not None and self.bytes_here > self._total):
@@ -125,7 +103,7 @@ class _Transfer:
     def _request(self, request: Request) -> HTTPResponse | None:
         """Return the response, or None if the server says that nothing is missing."""
         try:
-            return cast("HTTPResponse", urlopen(request, timeout=self._timeout_seconds))
+            return cast("HTTPResponse", urlopen(request, timeout=TIMEOUT_SECONDS))
         except HTTPError as error:
             with error:
                 if error.code == _RANGE_REFUSED:

@@ -5,8 +5,14 @@ import torch
 from numpy.typing import NDArray
 from support.faces import detect_one_by_one, example_images, face_at
 
-from vidrestore.faces.config import DetectorConfig
-from vidrestore.faces.detection.mtcnn_detector import MtcnnDetector, packaged_mtcnn
+from vidrestore.faces.detection.detector import MIN_FACE_PX
+from vidrestore.faces.detection.mtcnn_detector import (
+    OUTPUT_THRESHOLD,
+    PROPOSAL_THRESHOLD,
+    REFINE_THRESHOLD,
+    MtcnnDetector,
+    packaged_mtcnn,
+)
 from vidrestore.faces.detection.rotated_search import detect_rotated
 from vidrestore.types import Detection
 
@@ -64,8 +70,6 @@ def test_a_batch_gives_the_detections_of_its_single_images(detector: MtcnnDetect
 def test_the_batched_cascade_matches_a_cascade_run_window_by_window(
     detector: MtcnnDetector,
 ) -> None:
-    config = DetectorConfig()
-    thresholds = (config.proposal_threshold, config.refine_threshold, config.output_threshold)
     image = cv2.resize(example_images()[5], (320, 240), interpolation=cv2.INTER_AREA)
     # Two faces of different size, one of them half as large again.
     image = np.hstack([image, cv2.resize(image, (160, 240))[:, ::-1]])
@@ -75,8 +79,8 @@ def test_the_batched_cascade_matches_a_cascade_run_window_by_window(
         expected = detect_one_by_one(
             packaged_mtcnn().eval(),
             image,
-            min_face_px=config.min_face_px,
-            thresholds=thresholds,
+            min_face_px=MIN_FACE_PX,
+            thresholds=(PROPOSAL_THRESHOLD, REFINE_THRESHOLD, OUTPUT_THRESHOLD),
         )
 
     assert len(detections) == len(expected) == 2

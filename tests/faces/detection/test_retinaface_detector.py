@@ -8,7 +8,7 @@ from support.faces import example_images
 from support.golden import GOLDEN, published
 
 from vidrestore.errors import DeviceError, UnknownModelError, WeightsError
-from vidrestore.faces.config import DetectorConfig
+from vidrestore.faces.detection import retinaface_detector
 from vidrestore.faces.detection.mtcnn_detector import MtcnnDetector, packaged_mtcnn
 from vidrestore.faces.detection.retinaface_detector import RETINAFACE_FILES, RetinaFaceDetector
 
@@ -51,14 +51,14 @@ def drawn_weights(name: str, folder: Path) -> Path:
     return path
 
 
-def test_fixed_random_weights_give_the_stored_detections(tmp_path: Path) -> None:
+def test_fixed_random_weights_give_the_stored_detections(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # facexlib 0.3.0 gave the numbers: (4, 15), edges of a box, score, five landmarks.
     expected = np.load(GOLDEN / "retinaface_mobile_detections.npy")
-    detector = RetinaFaceDetector(
-        "retinaface-mobile",
-        drawn_weights("retinaface-mobile", tmp_path),
-        config=DetectorConfig(retinaface_threshold=0.7588),
-    )
+    monkeypatch.setattr(retinaface_detector, "MIN_SCORE", 0.7588)
+    name = "retinaface-mobile"
+    detector = RetinaFaceDetector(name, drawn_weights(name, tmp_path))
 
     ((*faces,),) = detector.detect(example_images(1))
 

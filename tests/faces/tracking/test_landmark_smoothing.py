@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from support.faces import landmarks_at, tracked_frames
 
-from vidrestore.faces.config import SmoothingConfig
 from vidrestore.faces.tracking.landmark_smoothing import smooth_tracks
+from vidrestore.faces.tracking.local_regression import MAX_WINDOW_FRAMES
 from vidrestore.metrics.landmarks import landmark_jitter_px
 from vidrestore.types import TrackedFrame
 
@@ -91,15 +91,6 @@ def test_interpolated_faces_weigh_less_than_detected_ones() -> None:
     assert interpolated_error < 0.7 * detected_error
 
 
-def test_a_window_of_zero_leaves_landmarks_as_detected() -> None:
-    frames = shaky_track(12)
-
-    out = list(smooth_tracks(frames, config=SmoothingConfig(window_seconds=0.0)))
-
-    for before, after in zip(frames, out, strict=True):
-        assert np.array_equal(before.faces[0].landmarks_xy, after.faces[0].landmarks_xy)
-
-
 @pytest.mark.parametrize("fps", [25.0, 2000.0])
 def test_the_number_of_buffered_frames_is_bounded(fps: float) -> None:
     taken = 0
@@ -110,7 +101,6 @@ def test_the_number_of_buffered_frames_is_bounded(fps: float) -> None:
             taken += 1
             yield frame
 
-    config = SmoothingConfig(max_window_frames=8)
-    ahead = [taken - frame.frame.index for frame in smooth_tracks(film(), config=config)]
+    ahead = [taken - frame.frame.index for frame in smooth_tracks(film())]
 
-    assert max(ahead) <= 8 + 2
+    assert max(ahead) <= MAX_WINDOW_FRAMES + 2

@@ -5,11 +5,9 @@ import pytest
 from numpy.typing import NDArray
 from support.faces import landmarks_at
 
-from vidrestore.faces.config import SmoothingConfig
 from vidrestore.faces.tracking.local_regression import smooth_landmarks
 from vidrestore.metrics.landmarks import landmark_jitter_px
 
-CONFIG = SmoothingConfig()
 EYES_PX = 64.0
 Points = NDArray[np.float64]
 
@@ -31,10 +29,7 @@ def noisy(points: Points, *, sigma_px: float = 1.0, seed: int = 0) -> Points:
 def smoothed(times: NDArray[np.float64], points: Points) -> Points:
     weights = np.ones(len(times))
     return np.stack(
-        [
-            smooth_landmarks(times, points, weights, index=index, config=CONFIG)
-            for index in range(len(times))
-        ]
+        [smooth_landmarks(times, points, weights, index=index) for index in range(len(times))]
     )
 
 
@@ -151,13 +146,11 @@ def test_a_result_depends_only_on_its_window() -> None:
     weights = np.ones(80)
     index = 40
 
-    full = smooth_landmarks(times, measured, weights, index=index, config=CONFIG)
+    full = smooth_landmarks(times, measured, weights, index=index)
     for first in range(0, index - 5 + 1):
         for last in (index + 5, index + 9, 79):
             part = slice(first, last + 1)
-            cut = smooth_landmarks(
-                times[part], measured[part], weights[part], index=index - first, config=CONFIG
-            )
+            cut = smooth_landmarks(times[part], measured[part], weights[part], index=index - first)
             assert np.array_equal(cut, full)
 
 
@@ -168,8 +161,8 @@ def test_frames_outside_the_window_have_no_influence() -> None:
     other[:15] += 500.0
     other[26:] -= 500.0
 
-    expected = smooth_landmarks(times, measured, np.ones(41), index=20, config=CONFIG)
-    result = smooth_landmarks(times, other, np.ones(41), index=20, config=CONFIG)
+    expected = smooth_landmarks(times, measured, np.ones(41), index=20)
+    result = smooth_landmarks(times, other, np.ones(41), index=20)
     assert np.array_equal(result, expected)
 
 

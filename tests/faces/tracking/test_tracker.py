@@ -12,7 +12,6 @@ from support.faces import (
     plain_view,
 )
 
-from vidrestore.faces.config import TrackerConfig
 from vidrestore.faces.detection.mtcnn_detector import MtcnnDetector, packaged_mtcnn
 from vidrestore.faces.tracking.landmark_smoothing import smooth_tracks
 from vidrestore.faces.tracking.shot_detection import WARM_UP_FRAMES
@@ -34,11 +33,10 @@ def run_tracker(
     *,
     detector: ScriptedDetector | None = None,
     frames: Iterable[Frame] | None = None,
-    config: TrackerConfig | None = None,
 ) -> list[TrackedFrame]:
     films = frames or (numbered_frame(index) for index in range(count))
     detector = detector or ScriptedDetector(script)
-    return list(track_faces(films, detector=detector, view=plain_view, config=config))
+    return list(track_faces(films, detector=detector, view=plain_view))
 
 
 def ids(frames: Iterable[TrackedFrame]) -> list[tuple[int, ...]]:
@@ -243,15 +241,10 @@ def test_the_number_of_buffered_frames_is_bounded(fps: float) -> None:
             yield numbered_frame(index, seconds=index / fps)
 
     script = {index: [face_at((80.0, 60.0))] for index in range(200)}
-    config = TrackerConfig(max_lookahead_frames=12)
-    ahead = [
-        taken - frame.frame.index
-        for frame in track_faces(
-            film(), detector=ScriptedDetector(script), view=plain_view, config=config
-        )
-    ]
+    tracked = track_faces(film(), detector=ScriptedDetector(script), view=plain_view)
+    ahead = [taken - frame.frame.index for frame in tracked]
 
-    assert max(ahead) <= 12 + 1 + 2
+    assert max(ahead) <= 32 + 1 + 2
 
 
 def test_detection_continues_when_timestamps_jump_back() -> None:

@@ -10,6 +10,8 @@ from vidrestore.types import Detection
 
 RgbImage: TypeAlias = NDArray[np.uint8]
 """``(h, w, 3)`` gamma-encoded RGB."""
+MIN_FACE_PX = 24.0
+"""Smallest face to find, in pixels of the image."""
 
 
 class Detector(Protocol):

@@ -16,7 +16,6 @@ from torch.nn.functional import interpolate
 
 from vidrestore.affine import translation
 from vidrestore.devices import retry_out_of_memory
-from vidrestore.faces.config import DetectorConfig
 from vidrestore.faces.detection.boxes import (
     apply_offsets,
     empty_squares,
@@ -30,7 +29,7 @@ from vidrestore.faces.detection.boxes import (
     to_squares,
     upright_boxes,
 )
-from vidrestore.faces.detection.detector import RgbImage, check_images
+from vidrestore.faces.detection.detector import MIN_FACE_PX, RgbImage, check_images
 from vidrestore.faces.detection.rotated_crops import Squares, crop_squares, mip_depth, mip_levels
 from vidrestore.models.mtcnn import (
     OUTPUT_INPUT_PX,
@@ -46,6 +45,15 @@ from vidrestore.weights.bundled import load_packaged
 # Shape letters in this file: N windows over all images of a batch, B images. Tensors hold edge
 # coordinates: half a pixel more than those of a Detection.
 
+PROPOSAL_THRESHOLD, REFINE_THRESHOLD, OUTPUT_THRESHOLD = 0.6, 0.7, 0.7
+"""Minimum score of a window that each network (P-Net, R-Net, O-Net) passes on."""
+_TRACKED_THRESHOLD = 0.5
+"""Minimum score when O-Net verifies a face. It is low because tracks are judged by their mean
+score."""
+_PYRAMID_RATIO = 0.709
+"""Size of a level of the image pyramid relative to the previous one."""
+_MAX_CANDIDATES = 400
+"""Maximum number of windows per image, best first; bounds time and memory."""
 _SAME_LEVEL_IOU = 0.5
 _SAME_FACE_IOU = 0.7
 _MIRRORED_LANDMARKS = (1, 0, 2, 4, 3)
@@ -70,15 +78,8 @@ class MtcnnDetector:
 
     has_fast_refine = True
 
-    def __init__(
-        self,
-        network: Mtcnn,
-        *,
-        config: DetectorConfig | None = None,
-        device: torch.device | str = "cpu",
-    ) -> None:
+    def __init__(self, network: Mtcnn, *, device: torch.device | str = "cpu") -> None:
         """Move ``network`` to ``device`` and set it to inference."""
-        self._config = config or DetectorConfig()
         self._device = torch.device(device)
         network.to(device=self._device).to(memory_format=torch.channels_last)
         self._network = network.eval()
@@ -128,12 +129,12 @@ class MtcnnDetector:
 
     def _run_pnet(self, batch: Tensor) -> Squares:
         """Run P-Net over a pyramid; keep the best windows of every image."""
-        cutoff = _logit(self._config.proposal_threshold)
+        cutoff = _logit(PROPOSAL_THRESHOLD)
         windows: list[Tensor] = []
         corrected: list[Tensor] = []
         logits: list[Tensor] = []
         groups: list[Tensor] = []
-        for depth, level in enumerate(_pyramid(batch, self._config)):
+        for depth, level in enumerate(_pyramid(batch)):
             proposals = self._network.proposal(_normalize(level))
             index, row, column = (proposals.face_logits >= cutoff).nonzero(as_tuple=True)
             scale_xy = (batch.shape[3] / level.shape[3], batch.shape[2] / level.shape[2])
@@ -149,13 +150,13 @@ class MtcnnDetector:
         boxes, scores, group = torch.cat(windows), torch.cat(logits), torch.cat(groups)
         keep = suppress_overlapping(boxes, scores, group[:, 0] * 64 + group[:, 1], _SAME_LEVEL_IOU)
         keep = keep[suppress_overlapping(boxes[keep], scores[keep], group[keep, 0], _SAME_FACE_IOU)]
-        keep = keep[first_of_each_group(group[keep, 0], self._config.max_candidates)]
+        keep = keep[first_of_each_group(group[keep, 0], _MAX_CANDIDATES)]
         return to_squares(torch.cat(corrected)[keep], group[keep, 0])
 
     def _run_rnet(self, levels: Sequence[Tensor], squares: Squares) -> Squares:
         """Score and correct windows by R-Net."""
         refined = self._network.refine(crop_squares(levels, squares, REFINE_INPUT_PX, taps=1))
-        passed = (refined.face_logits >= _logit(self._config.refine_threshold)).nonzero()[:, 0]
+        passed = (refined.face_logits >= _logit(REFINE_THRESHOLD)).nonzero()[:, 0]
         boxes = apply_offsets(to_boxes(squares), refined.box_offsets)[passed]
         index = squares.image_index[passed]
         keep = suppress_overlapping(boxes, refined.face_logits[passed], index, _SAME_FACE_IOU)
@@ -171,7 +172,7 @@ class MtcnnDetector:
         detections = to_detections(boxes, output.face_logits.sigmoid(), landmarks)
         by_image: list[list[Detection]] = [[] for _ in range(image_count)]
         for index, face in zip(map(int, squares.image_index.cpu()), detections, strict=True):
-            if face is not None and face.score >= self._config.output_threshold:
+            if face is not None and face.score >= OUTPUT_THRESHOLD:
                 by_image[index].append(face)
         return [suppress_contained(faces) for faces in by_image]
 
@@ -202,8 +203,7 @@ class MtcnnDetector:
         )
         scores = mean.face_logits.sigmoid() * agreement
         detections = to_detections(boxes, scores, squares.to_image(mean.landmarks))
-        threshold = self._config.tracked_threshold
-        return [face if face and face.score >= threshold else None for face in detections]
+        return [face if face and face.score >= _TRACKED_THRESHOLD else None for face in detections]
 
 
 def _split_mirrored(output: LandmarkedBoxes) -> tuple[LandmarkedBoxes, LandmarkedBoxes]:
@@ -233,19 +233,19 @@ def _normalize(batch: Tensor) -> Tensor:
     return scaled.contiguous(memory_format=torch.channels_last)
 
 
-def _pyramid(batch: Tensor, config: DetectorConfig) -> list[Tensor]:
+def _pyramid(batch: Tensor) -> list[Tensor]:
     """Shrink ``(B, 3, H, W)`` images until the smallest side is a window.
 
     In the first level the smallest face is as large as a window.
     """
     height, width = batch.shape[2:]
-    scale, levels = PROPOSAL_WINDOW_PX / config.min_face_px, list[Tensor]()
+    scale, levels = PROPOSAL_WINDOW_PX / MIN_FACE_PX, list[Tensor]()
     while min(height, width) * scale >= PROPOSAL_WINDOW_PX:
         size_hw = (round(height * scale), round(width * scale))
         # From two levels up: as good as from the full image, and half the pixels each time.
         source = levels[-2] if len(levels) >= 2 else batch
         levels.append(_resize(source, size_hw))
-        scale *= config.pyramid_factor
+        scale *= _PYRAMID_RATIO
     return levels
 
 

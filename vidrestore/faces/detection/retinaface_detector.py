@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 
 from vidrestore.devices import retry_out_of_memory
 from vidrestore.errors import UnknownModelError, WeightsError
-from vidrestore.faces.config import DetectorConfig
 from vidrestore.faces.detection.boxes import longer_side_px, suppress_contained
-from vidrestore.faces.detection.detector import RgbImage, check_images
+from vidrestore.faces.detection.detector import MIN_FACE_PX, RgbImage, check_images
 from vidrestore.faces.tracking.association import assign_detections
 from vidrestore.types import Detection
 
@@ -29,6 +28,8 @@ RETINAFACE_FILES: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 """Our name -> facexlib's, and the file name that facexlib requires."""
+MIN_SCORE = 0.8
+"""Minimum score of a face."""
 
 
 class RetinaFaceDetector:
@@ -37,26 +38,19 @@ class RetinaFaceDetector:
     has_fast_refine = False
 
     def __init__(
-        self,
-        name: str,
-        weights_path: Path,
-        *,
-        config: DetectorConfig | None = None,
-        device: torch.device | str = "cpu",
+        self, name: str, weights_path: Path, *, device: torch.device | str = "cpu"
     ) -> None:
         """Load a verified checkpoint from the disk.
 
         Args:
             name: A key of ``RETINAFACE_FILES``.
             weights_path: The checkpoint, with its name from ``RETINAFACE_FILES``.
-            config: Smallest face and threshold.
             device: Device of the network.
 
         Raises:
             UnknownModelError: ``name`` is not known.
             WeightsError: The file is missing, misnamed, or does not fit.
         """
-        self._config = config or DetectorConfig()
         self._device = torch.device(device)
         self._network = _load(name, weights_path, self._device)
 
@@ -68,9 +62,7 @@ class RetinaFaceDetector:
         if not images:
             return []
         bgr = torch.from_numpy(np.stack(images)[..., ::-1].astype(np.float32))
-        boxes, landmarks = self._network.batched_detect_faces(
-            bgr, conf_threshold=self._config.retinaface_threshold
-        )
+        boxes, landmarks = self._network.batched_detect_faces(bgr, conf_threshold=MIN_SCORE)
         return [
             tuple(suppress_contained(self._to_detections(*arrays)))
             for arrays in zip(boxes, landmarks, strict=True)
@@ -92,7 +84,7 @@ class RetinaFaceDetector:
             left, top, right, bottom, score = (float(value) for value in row)
             # Edges of samples to centers of samples.
             box = (left - 0.5, top - 0.5, right - 0.5, bottom - 0.5)
-            if longer_side_px(box) < self._config.min_face_px:
+            if longer_side_px(box) < MIN_FACE_PX:
                 continue
             faces.append(
                 Detection(

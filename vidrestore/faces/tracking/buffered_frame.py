@@ -7,6 +7,8 @@ from functools import cached_property
 from vidrestore.faces.tracking.track import Observation, Track
 from vidrestore.types import Detection, Frame, RgbView, TrackedFace
 
+VIEW_MAX_SIDE_PX = 640
+"""Longer side of the image that is searched for faces, in pixels."""
 View = Callable[[Frame, int], RgbView]
 """Renders a frame upright with at most so many pixels on the longer side."""
 
@@ -18,12 +20,11 @@ class BufferedFrame:
     frame: Frame
     seconds: float
     render: View
-    max_side_px: int
 
     @cached_property
     def view(self) -> RgbView:
         """The view; observations are in its pixels."""
-        return self.render(self.frame, self.max_side_px)
+        return self.render(self.frame, VIEW_MAX_SIDE_PX)
 
     def observe(self, face: Detection) -> Observation:
         """Return the observation of a face in this frame."""

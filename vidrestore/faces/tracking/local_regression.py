@@ -16,7 +16,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vidrestore.faces.config import SmoothingConfig
 from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
 
 # Shape letters in this file: N frames of a window, K series that share their noise.
@@ -26,8 +25,16 @@ Real = NDArray[np.float64]
 Complex = NDArray[np.complex128]
 
 
-WINDOW_TOLERANCE = 1 + 1e-6
-"""So that a frame on the edge of the window counts in spite of rounding."""
+WINDOW_SECONDS = 0.2 * (1 + 1e-6)
+"""Half width of the window; with the rounding of a frame on its edge."""
+MAX_WINDOW_FRAMES = 16
+"""Maximum number of frames to each side, whatever the time; bounds memory."""
+_OUTLIER_SIGMAS = 5.0
+"""A landmark further than this from the fit of its track is an outlier."""
+_NOISE_FLOOR = 0.004
+"""Minimum landmark noise, in eye distances; smaller changes count as motion."""
+_USUAL_NOISE = 0.02
+"""Landmark noise, in eye distances, where a window is too short to measure it."""
 
 
 class _Fit(NamedTuple):
@@ -63,11 +70,10 @@ def smooth_landmarks(
     confidence: Real,
     *,
     index: int,
-    config: SmoothingConfig,
 ) -> Real:
     """Return the smoothed landmarks of one frame of a track.
 
-    The result depends only on frames within ``window_seconds`` and ``max_window_frames`` of frame
+    The result depends only on frames within ``WINDOW_SECONDS`` and ``MAX_WINDOW_FRAMES`` of frame
     ``index``, bit for bit.
 
     Args:
@@ -75,14 +81,13 @@ def smooth_landmarks(
         landmarks_xy: ``(N, 5, 2)`` as detected.
         confidence: ``(N,)`` weights above 0.
         index: Position of the frame among the N.
-        config: How to smooth.
 
     Returns:
         ``(5, 2)``.
     """
-    near = slice(max(0, index - config.max_window_frames), index + config.max_window_frames + 1)
+    near = slice(max(0, index - MAX_WINDOW_FRAMES), index + MAX_WINDOW_FRAMES + 1)
     offsets = times_seconds[near] - times_seconds[index]
-    inside = np.abs(offsets) <= config.window_seconds * WINDOW_TOLERANCE
+    inside = np.abs(offsets) <= WINDOW_SECONDS
     measured = as_complex(landmarks_xy[near][inside])
     if measured.shape[0] < 3:
         return np.array(landmarks_xy[index], dtype=np.float64)
@@ -90,8 +95,8 @@ def smooth_landmarks(
     steps: Real = np.asarray(np.round(offsets[inside] / reach, 6), dtype=np.float64)
     window = _window(steps.tobytes(), confidence[near][inside].tobytes())
     eye_distance = float(np.median(np.abs(measured[:, 1] - measured[:, 0])))
-    floor, usual = config.noise_floor * eye_distance, config.usual_noise * eye_distance
-    cleaned = _pull_in_outliers(window, measured, config.outlier_sigmas, usual / 2)
+    floor, usual = _NOISE_FLOOR * eye_distance, _USUAL_NOISE * eye_distance
+    cleaned = _pull_in_outliers(window, measured, _OUTLIER_SIGMAS, usual / 2)
 
     place = cleaned.mean(axis=1)
     pose = (cleaned - place[:, None]) @ _UNIT_TEMPLATE.conj() / _TEMPLATE_ENERGY

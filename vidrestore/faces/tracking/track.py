@@ -5,11 +5,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from vidrestore.faces.config import TrackerConfig
 from vidrestore.types import Detection
 
 _MAX_EXTRAPOLATION_SECONDS = 0.2
 """How far ahead motion is carried on: faces do not keep moving in a straight line."""
+_MIN_HITS = 3
+"""Minimum number of frames in which a face is detected, if the shot has that many."""
+_MIN_SECONDS = 0.12
+"""Shorter tracks are dropped, unless every search for them finds the face."""
+_MIN_SCORE = 0.8
+"""Tracks with a lower mean score are dropped."""
 _MIN_KEPT_OBSERVATIONS = 16
 _VELOCITY_SECONDS = 0.12
 """Span over which velocity is measured: that of a single frame is mostly noise."""
@@ -93,13 +98,14 @@ class Track:
             return None
         return interpolate_face(before, after, index, seconds)
 
-    def is_confirmed(self, config: TrackerConfig) -> bool:
-        """Return whether the observations so far show a face."""
-        if self.discarded or self.hits < min(config.min_hits, self.searched_frames):
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether the observations so far show a face."""
+        if self.discarded or self.hits < min(_MIN_HITS, self.searched_frames):
             return False
-        if self.score_sum / self.hits < config.min_track_score:
+        if self.score_sum / self.hits < _MIN_SCORE:
             return False
-        is_long = self.last.seconds - self.first_seconds >= config.min_track_seconds
+        is_long = self.last.seconds - self.first_seconds >= _MIN_SECONDS
         return is_long or self.hits == self.searched_frames
 
     def forget_before(self, index: int) -> None:

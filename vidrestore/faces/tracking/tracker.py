@@ -8,7 +8,6 @@ from math import inf
 import cv2
 import numpy as np
 
-from vidrestore.faces.config import TrackerConfig
 from vidrestore.faces.detection.detector import Detector
 from vidrestore.faces.detection.rotated_search import detect_rotated
 from vidrestore.faces.tracking.association import (
@@ -23,6 +22,23 @@ from vidrestore.types import Detection, Frame, TrackedFace, TrackedFrame
 
 Thumbnail = Callable[[Frame], LumaImage]
 """Renders the luma of a frame, small, for shot detection."""
+
+_SEARCH_EVERY_SECONDS = 0.4
+"""Time between searches of whole pictures. In between, known faces are followed; a new one is
+traced back to the last search."""
+_MAX_GAP_SECONDS = 0.4
+"""Longest gap that is bridged; after it the track ends."""
+_LOOKAHEAD_SECONDS = 0.4
+"""Delay of the stage; at least the longest gap and the time between searches."""
+_MAX_LOOKAHEAD_FRAMES = 32
+"""Maximum delay in frames, whatever the time; bounds memory."""
+_MAX_SEARCH_MISSES = 3
+"""Maximum number of consecutive searches that miss a face which is still found at its predicted
+position."""
+_ROTATED_SEARCH_SECONDS = 1.0
+"""After this time without a face, and at this interval, rotated images are searched, too."""
+_ROTATED_THRESHOLD = 0.9
+"""Minimum score of a face in a rotated image."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +57,6 @@ def track_faces(
     detector: Detector,
     view: View,
     thumbnail: Thumbnail | None = None,
-    config: TrackerConfig | None = None,
     start: TrackingStart | None = None,
 ) -> Iterator[TrackedFrame]:
     """Yield every frame with its shot and its faces, in order.
@@ -51,33 +66,28 @@ def track_faces(
     traced back to the frame where it appeared. A cut ends every track. ``landmarks_xy`` of the
     faces are as detected; smoothing is a separate stage.
 
-    A frame is buffered until ``lookahead_seconds`` have followed it. The buffer holds at most
-    ``max_lookahead_frames``, and shot detection two more, so memory does not depend on the film's
-    length. Where timestamps go backwards, the bound in frames holds.
+    A frame is buffered until 0.4 seconds have followed it. The buffer holds at most 32 frames, and
+    shot detection two more, so memory does not depend on the film's length. Where timestamps go
+    backwards, the bound in frames holds.
 
     Args:
         frames: In presentation order.
         detector: Finds faces in views.
         view: Renders frames for the detector; called only for frames that it sees.
         thumbnail: Renders every frame for shot detection; the view where None.
-        config: How faces are followed.
         start: Where to begin, if not at the first frame. Earlier frames are not yielded and only
             serve to find the next cut; ``WARM_UP_FRAMES`` of them make the result what it is from
             the film's start.
     """
-    config = config or TrackerConfig()
     start = start or TrackingStart()
-    side_px = config.view_max_side_px
-    buffered = (
-        BufferedFrame(frame, float(frame.timestamp.seconds), view, side_px) for frame in frames
-    )
+    buffered = (BufferedFrame(frame, float(frame.timestamp.seconds), view) for frame in frames)
 
     def small_image(item: BufferedFrame) -> LumaImage:
         if thumbnail is not None:
             return thumbnail(item.frame)
         return np.asarray(cv2.cvtColor(item.view.rgb_hwc, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
 
-    tracker = _Tracker(detector, config, start)
+    tracker = _Tracker(detector, start)
     for item, is_cut in mark_cuts(buffered, small_image):
         if item.frame.index < start.frame_index:
             continue
@@ -91,9 +101,8 @@ def track_faces(
 class _Tracker:
     """Follows faces through the current shot and buffers its latest frames."""
 
-    def __init__(self, detector: Detector, config: TrackerConfig, start: TrackingStart) -> None:
+    def __init__(self, detector: Detector, start: TrackingStart) -> None:
         self._detector = detector
-        self._config = config
         self._buffer: deque[BufferedFrame] = deque()
         self._live: list[Track] = []
         self._tracks: list[Track] = []
@@ -110,7 +119,7 @@ class _Tracker:
             self._end_tracks()
         self._buffer.append(current)
         # A track that ended in the previous frame goes on, however far apart the two frames are.
-        oldest = min(previous, current.seconds - self._config.max_gap_seconds)
+        oldest = min(previous, current.seconds - _MAX_GAP_SECONDS)
         self._live = [track for track in self._live if track.last.seconds >= oldest]
         if self._is_search_due(current):
             self._search(current)
@@ -149,24 +158,21 @@ class _Tracker:
 
     def _is_settled(self, buffered: BufferedFrame) -> bool:
         waiting_seconds = self._buffer[-1].seconds - buffered.seconds
-        return (
-            waiting_seconds >= self._config.lookahead_seconds
-            or len(self._buffer) > self._config.max_lookahead_frames
-        )
+        return waiting_seconds >= _LOOKAHEAD_SECONDS or len(self._buffer) > _MAX_LOOKAHEAD_FRAMES
 
     def _is_search_due(self, current: BufferedFrame) -> bool:
         # A face can be traced back only through frames that are still in the buffer.
         unsearched = current.frame.index - self._searched_index
         return (
             current.seconds >= self._next_search
-            or (not self._live and unsearched >= self._config.max_lookahead_frames)
+            or (not self._live and unsearched >= _MAX_LOOKAHEAD_FRAMES)
             or not self._detector.has_fast_refine
         )
 
     def _search(self, current: BufferedFrame) -> None:
         (detected,) = self._detector.detect([current.view.rgb_hwc])
         if detected or (not self._live and current.seconds >= self._next_rotated_search):
-            self._next_rotated_search = current.seconds + self._config.rotated_search_after_seconds
+            self._next_rotated_search = current.seconds + _ROTATED_SEARCH_SECONDS
             detected = detected or self._detect_rotated(current)
         predicted = [track.predict(current.seconds) for track in self._live]
         assigned = assign_detections(predicted, detected)
@@ -179,19 +185,17 @@ class _Tracker:
         self._follow_missed(current, missed_tracks)
         new = [face for column, face in enumerate(detected) if column not in assigned.values()]
         self._begin_tracks(current, new)
-        self._next_search = current.seconds + self._config.search_every_seconds
+        self._next_search = current.seconds + _SEARCH_EVERY_SECONDS
         self._searched_index = current.frame.index
 
     def _detect_rotated(self, current: BufferedFrame) -> tuple[Detection, ...]:
         detected = detect_rotated(self._detector, current.view.rgb_hwc)
-        return tuple(face for face in detected if face.score >= self._config.rotated_threshold)
+        return tuple(face for face in detected if face.score >= _ROTATED_THRESHOLD)
 
     def _follow_missed(self, current: BufferedFrame, missed_tracks: Sequence[Track]) -> None:
         for track in missed_tracks:
             track.search_misses += 1
-        lost_tracks = [
-            track for track in missed_tracks if track.search_misses > self._config.max_search_misses
-        ]
+        lost_tracks = [track for track in missed_tracks if track.search_misses > _MAX_SEARCH_MISSES]
         self._live = [track for track in self._live if track not in lost_tracks]
         remaining = [track for track in missed_tracks if track not in lost_tracks]
         if self._detector.has_fast_refine:
@@ -229,7 +233,7 @@ class _Tracker:
         Frames in which it is missed are bridged as they are later on.
         """
         for earlier in list(self._buffer)[-2::-1]:
-            if track.first_seconds - earlier.seconds > self._config.max_gap_seconds:
+            if track.first_seconds - earlier.seconds > _MAX_GAP_SECONDS:
                 return
             prediction = track.predict(earlier.seconds)
             (face,) = self._detector.refine(earlier.view.rgb_hwc, [prediction])
@@ -262,18 +266,15 @@ class _Tracker:
         accepted: list[tuple[Track, Observation]] = []
         for track in sorted(self._tracks, key=lambda track: -track.hits):
             observation = track.observation_at(
-                buffered.frame.index, buffered.seconds, self._config.max_gap_seconds
+                buffered.frame.index, buffered.seconds, _MAX_GAP_SECONDS
             )
-            if observation is None or not self._is_accepted(track):
+            if observation is None or (track.track_id is None and not track.is_confirmed):
                 continue
             if not any(is_duplicate(other.face, observation.face) for _, other in accepted):
                 self._assign_track_id(track)
                 accepted.append((track, observation))
         faces = (buffered.tracked_face(*pair) for pair in accepted)
         return tuple(sorted(faces, key=lambda face: face.track_id))
-
-    def _is_accepted(self, track: Track) -> bool:
-        return track.track_id is not None or track.is_confirmed(self._config)
 
     def _assign_track_id(self, track: Track) -> None:
         # Assigned when a track is first yielded, so that the numbers are consecutive.
