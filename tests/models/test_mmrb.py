@@ -180,7 +180,7 @@ def test_the_discriminator_of_gpen_is_copied_completely() -> None:
     }
     for block in range(1, 4):
         for layer in ("conv2", "skip"):
-            state[f"convs.{block}.{layer}.0.kernel"] = fir_kernel([1, 3, 3, 1])
+            state[f"convs.{block}.{layer}.0.kernel"] = fir_kernel()
     target = StyleGAN2Discriminator(out_size=32, narrow=0.0625)
     target.load_state_dict(discriminator_state_from_gpen(state), strict=True)
     batch = pictures(2, 32)

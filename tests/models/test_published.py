@@ -65,6 +65,8 @@ def test_published_arguments_without_effect_are_accepted(
             "unknown architecture 'VGG'; choose from: FacialComponentDiscriminator, GFPGAN",
         ),
         ("GFPGANv1", {"depth": 3}, "GFPGANv1: .*depth"),
+        ("GFPGANv1", {"resample_kernel": [1, 2, 1]}, "GFPGANv1: .*resample_kernel"),
+        ("GPEN FullGenerator", {"lr_mlp": 0.1}, "GPEN FullGenerator: .*lr_mlp"),
     ],
 )
 def test_unknown_names_and_arguments_are_refused(

@@ -112,7 +112,7 @@ CASES: Mapping[str, Case] = {
         pyramid=_GFPGAN_PYRAMID,
     ),
     "gfpgan in z": Case(
-        untrained=partial(GFPGAN, out_size=32, resample_kernel=(1, 2, 1), **_IN_Z),
+        untrained=partial(GFPGAN, out_size=32, **_IN_Z),
         fill=_unit,
         side_px=32,
         pyramid=_GFPGAN_PYRAMID,

@@ -13,15 +13,8 @@ from torch import Tensor, nn
 from vidrestore.models.common.input_checks import check_input_size
 from vidrestore.models.common.outputs import RestorerOutput
 from vidrestore.models.gpen_generator import GpenGenerator
-from vidrestore.models.stylegan2.fir import FIR_TAPS
-from vidrestore.models.stylegan2.layers import (
-    ConvLayer,
-    EqualLinear,
-    channels_by_size,
-)
-from vidrestore.models.stylegan2.synthesis import (
-    scale_count,
-)
+from vidrestore.models.stylegan2.layers import ConvLayer, EqualLinear, channels_by_size
+from vidrestore.models.stylegan2.synthesis import scale_count
 
 
 class GPEN(nn.Module):
@@ -32,8 +25,6 @@ class GPEN(nn.Module):
         style_dim: Size of a style code.
         n_mlp: Layers of the mapping.
         channel_multiplier: Factor of the channels at 64 pixels and above.
-        blur_kernel: Taps of the resampling filter.
-        lr_mlp: Learning rate of the mapping relative to the rest.
         isconcat: Whether features are concatenated (as released) or added.
         narrow: Factor of all channels.
     """
@@ -45,8 +36,6 @@ class GPEN(nn.Module):
         style_dim: int = 512,
         n_mlp: int = 8,
         channel_multiplier: float = 2,
-        blur_kernel: Sequence[float] = FIR_TAPS,
-        lr_mlp: float = 0.01,
         isconcat: bool = True,
         narrow: float = 1,
     ) -> None:
@@ -57,15 +46,13 @@ class GPEN(nn.Module):
             style_dim=style_dim,
             n_mlp=n_mlp,
             channel_multiplier=channel_multiplier,
-            blur_kernel=blur_kernel,
-            lr_mlp=lr_mlp,
             isconcat=isconcat,
             narrow=narrow,
         )
         self.size = size
         self.scales = scale_count(size) + 1
         for index in range(self.scales):
-            self.add_module(f"ecd{index}", encoder_stage(index, size, channels, blur_kernel))
+            self.add_module(f"ecd{index}", encoder_stage(index, size, channels))
         self.final_linear = nn.Sequential(
             EqualLinear(in_features=channels[4] * 16, out_features=style_dim, activated=True)
         )
@@ -92,9 +79,7 @@ def branches(features: Sequence[Tensor]) -> list[Tensor]:
     return [feat for feat in features for _ in range(2)][1:]
 
 
-def encoder_stage(
-    index: int, size: int, channels: Mapping[int, int], taps: Sequence[float]
-) -> nn.Sequential:
+def encoder_stage(index: int, size: int, channels: Mapping[int, int]) -> nn.Sequential:
     """Return convolution ``index`` of the encoder: 0 keeps the size, others halve it."""
     side = size >> index
     if index == 0:
@@ -105,7 +90,6 @@ def encoder_stage(
             out_channels=channels[side],
             kernel_size=3,
             downsample=True,
-            taps=taps,
             filter_in_state_dict=True,
         )
     )

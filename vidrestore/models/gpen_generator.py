@@ -1,23 +1,20 @@
 """The generator of GPEN (Yang et al. 2021): StyleGAN2 with features instead of noise."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vidrestore.models.common.inplace_ops import add_inplace
-from vidrestore.models.stylegan2.fir import FIR_TAPS, FirSmooth, FirUpsample
-from vidrestore.models.stylegan2.generator import equal_modulated_weight, styled_conv
+from vidrestore.models.stylegan2.fir import FirSmooth, FirUpsample
+from vidrestore.models.stylegan2.generator import EqualModulatedWeight, styled_conv
 from vidrestore.models.stylegan2.layers import (
     SLOPE,
     SQRT_2,
-    EqualLinear,
     FusedLeakyReLU,
     channels_by_size,
     mapping_network,
 )
-from vidrestore.models.stylegan2.modulation import ModulatedWeight, to_rgb
+from vidrestore.models.stylegan2.modulation import to_rgb
 from vidrestore.models.stylegan2.synthesis import (
     ConstantInput,
     FeatureHook,
@@ -34,33 +31,20 @@ class _NoiseStrength(nn.Module):
         self.weight = nn.Parameter(torch.zeros(1))
 
 
-class _ModulatedConv(ModulatedWeight):
+class _ModulatedConv(EqualModulatedWeight):
     """A modulated weight and, where it doubles the size, its filter."""
 
     def __init__(
-        self,
-        *,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int,
-        style_dim: int,
-        upsample: bool = False,
-        taps: Sequence[float] = FIR_TAPS,
+        self, *, in_channels: int, out_channels: int, style_dim: int, upsample: bool
     ) -> None:
         super().__init__(
             in_channels=in_channels,
             out_channels=out_channels,
-            kernel_size=kernel_size,
-            modulation=EqualLinear(in_features=style_dim, out_features=in_channels, bias_init=1.0),
+            kernel_size=3,
+            style_dim=style_dim,
             demodulate=True,
-            weight_init_std=1.0,
-            gain=(in_channels * kernel_size**2) ** -0.5,
         )
-        self.blur = (
-            FirSmooth(kernel_size=kernel_size, up=True, taps=taps, in_state_dict=True)
-            if upsample
-            else None
-        )
+        self.blur = FirSmooth(kernel_size=3, up=True, in_state_dict=True) if upsample else None
 
 
 class GpenStyleConv(nn.Module):
@@ -74,16 +58,13 @@ class GpenStyleConv(nn.Module):
         style_dim: int,
         isconcat: bool,
         upsample: bool = False,
-        taps: Sequence[float] = FIR_TAPS,
     ) -> None:
         super().__init__()
         self.conv = _ModulatedConv(
             in_channels=in_channels,
             out_channels=out_channels,
-            kernel_size=3,
             style_dim=style_dim,
             upsample=upsample,
-            taps=taps,
         )
         self.noise = _NoiseStrength()
         self.activate = FusedLeakyReLU(channels=out_channels * 2 if isconcat else out_channels)
@@ -104,16 +85,9 @@ class GpenStyleConv(nn.Module):
 class GpenToRGB(nn.Module):
     """The image of a scale, added to the upsampled image of the coarser scales."""
 
-    def __init__(
-        self,
-        *,
-        in_channels: int,
-        style_dim: int,
-        upsample: bool = True,
-        taps: Sequence[float] = FIR_TAPS,
-    ) -> None:
+    def __init__(self, *, in_channels: int, style_dim: int, upsample: bool = True) -> None:
         super().__init__()
-        self.conv = equal_modulated_weight(
+        self.conv = EqualModulatedWeight(
             in_channels=in_channels,
             out_channels=3,
             kernel_size=1,
@@ -121,7 +95,7 @@ class GpenToRGB(nn.Module):
             demodulate=False,
         )
         self.bias = nn.Parameter(torch.zeros(1, 3, 1, 1))
-        self.upsample = FirUpsample(taps=taps, in_state_dict=True) if upsample else None
+        self.upsample = FirUpsample(in_state_dict=True) if upsample else None
 
     def forward(self, feat_NCHW: Tensor, style_NF: Tensor, coarser: Tensor | None) -> Tensor:
         """Return ``(N, 3, S, S)``."""
@@ -141,8 +115,6 @@ class GpenGenerator(nn.Module):
         style_dim: int,
         n_mlp: int,
         channel_multiplier: float,
-        blur_kernel: Sequence[float],
-        lr_mlp: float,
         isconcat: bool,
         narrow: float,
     ) -> None:
@@ -151,7 +123,7 @@ class GpenGenerator(nn.Module):
         channels = channels_by_size(multiplier=channel_multiplier, narrow=narrow)
         wide = 2 if isconcat else 1
         self.num_latent = 2 * scales + 2
-        self.style = mapping_network(features=style_dim, layers=n_mlp, lr_mul=lr_mlp)
+        self.style = mapping_network(features=style_dim, layers=n_mlp)
         self.input = ConstantInput(channels=channels[4], key="input")
 
         def style_conv(in_channels: int, out_channels: int, *, upsample: bool) -> GpenStyleConv:
@@ -161,7 +133,6 @@ class GpenGenerator(nn.Module):
                 style_dim=style_dim,
                 isconcat=isconcat,
                 upsample=upsample,
-                taps=blur_kernel,
             )
 
         self.conv1 = style_conv(channels[4], channels[4], upsample=False)
@@ -176,9 +147,7 @@ class GpenGenerator(nn.Module):
                 style_conv(coarse * wide, fine, upsample=True),
                 style_conv(fine * wide, fine, upsample=False),
             ]
-            to_rgbs.append(
-                GpenToRGB(in_channels=fine * wide, style_dim=style_dim, taps=blur_kernel)
-            )
+            to_rgbs.append(GpenToRGB(in_channels=fine * wide, style_dim=style_dim))
         self.convs = nn.ModuleList(convs)
         self.to_rgbs = nn.ModuleList(to_rgbs)
 

@@ -12,7 +12,7 @@ then a 3x3 convolution) and adds the encoder's features at every scale; the last
 block is zero at first, so a network initialized from GPEN behaves as GPEN's encoder.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +23,6 @@ from vidrestore.models.common.outputs import RestorerOutput
 from vidrestore.models.generative_prior import GenerativePrior
 from vidrestore.models.gpen import branches, encoder_stage
 from vidrestore.models.gpen_generator import GpenGenerator
-from vidrestore.models.stylegan2.fir import FIR_TAPS
 from vidrestore.models.stylegan2.layers import (
     ConvLayer,
     EqualConv2d,
@@ -85,8 +84,6 @@ class MMRB(nn.Module):
         style_dim: int = 512,
         n_mlp: int = 8,
         channel_multiplier: float = 2,
-        blur_kernel: Sequence[float] = FIR_TAPS,
-        lr_mlp: float = 0.01,
         narrow: float = 1,
         prior: GenerativePrior | None = None,
         has_blocks: bool = True,
@@ -99,8 +96,6 @@ class MMRB(nn.Module):
                 style_dim=style_dim,
                 n_mlp=n_mlp,
                 channel_multiplier=channel_multiplier,
-                blur_kernel=blur_kernel,
-                lr_mlp=lr_mlp,
                 isconcat=True,
                 narrow=narrow,
             )
@@ -108,7 +103,7 @@ class MMRB(nn.Module):
         self.size = size
         self.scales = scale_count(size) + 1
         for index in range(self.scales):
-            self.add_module(f"ecd{index}", encoder_stage(index, size, channels, blur_kernel))
+            self.add_module(f"ecd{index}", encoder_stage(index, size, channels))
         self.mmrb = nn.ModuleList(
             MixedMultiPathBlock(channels=channels[size >> index])
             for index in range(1, self.scales - 1 if has_blocks else 1)

@@ -3,7 +3,7 @@
 For proofs and conversions; the rest of the package builds networks by their own constructors.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -22,6 +22,7 @@ from vidrestore.models.recognizers.arcface import ArcFaceResNet
 from vidrestore.models.stylegan2.discriminator import StyleGAN2Discriminator
 from vidrestore.models.stylegan2.fir import FIR_TAPS
 from vidrestore.models.stylegan2.generator import StyleGAN2Generator
+from vidrestore.models.stylegan2.layers import MAPPING_LR
 
 Arguments: TypeAlias = Mapping[str, Any]
 
@@ -29,6 +30,8 @@ Arguments: TypeAlias = Mapping[str, Any]
 _NOT_ARCHITECTURE = frozenset(
     {"decoder_load_path", "fix_decoder", "block", "device", "ngf", "n_blocks"}
 )
+# Arguments that have one value in every published network; ours take no other.
+_FIXED = {"resample_kernel": [*FIR_TAPS], "blur_kernel": [*FIR_TAPS], "lr_mlp": MAPPING_LR}
 # Defaults of the published constructors; ours build the released networks.
 _GFPGAN_DEFAULTS = {
     "channel_multiplier": 1,
@@ -43,17 +46,10 @@ GPEN_DISCRIMINATOR = "GPEN Discriminator"
 
 
 def _gpen_discriminator(
-    *,
-    size: int,
-    channel_multiplier: float = 2,
-    blur_kernel: Sequence[float] = FIR_TAPS,
-    narrow: float = 1,
+    *, size: int, channel_multiplier: float = 2, narrow: float = 1
 ) -> StyleGAN2Discriminator:
     return StyleGAN2Discriminator(
-        out_size=size,
-        channel_multiplier=channel_multiplier,
-        resample_kernel=blur_kernel,
-        narrow=narrow,
+        out_size=size, channel_multiplier=channel_multiplier, narrow=narrow
     )
 
 
@@ -70,7 +66,9 @@ def build_published(arch: str, arguments: Arguments) -> nn.Module:
     if arch not in PUBLISHED:
         known = ", ".join(sorted(PUBLISHED))
         raise ValueError(f"unknown architecture {arch!r}; choose from: {known}")
-    accepted = {key: value for key, value in arguments.items() if key not in _NOT_ARCHITECTURE}
+    ignored = {key for key, value in _FIXED.items() if arguments.get(key) == value}
+    ignored |= _NOT_ARCHITECTURE
+    accepted = {key: value for key, value in arguments.items() if key not in ignored}
     try:
         return PUBLISHED[arch](**accepted)
     except TypeError as error:

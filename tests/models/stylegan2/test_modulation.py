@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from vidrestore.models.stylegan2.clean import CleanStyleConv, CleanToRGB
 from vidrestore.models.stylegan2.fir import fir_kernel
-from vidrestore.models.stylegan2.generator import StyleConv, ToRGB, equal_modulated_weight
+from vidrestore.models.stylegan2.generator import EqualModulatedWeight, StyleConv, ToRGB
 from vidrestore.models.stylegan2.modulation import ModulatedWeight, scale_channels, to_rgb
 
 BATCH, INPUTS, OUTPUTS, FEATURES, SIDE = 3, 6, 5, 8, 7
@@ -64,7 +64,7 @@ def make_weight(**changes: Any) -> ModulatedWeight:
         "style_dim": FEATURES,
         "demodulate": True,
     }
-    weight = equal_modulated_weight(**{**sizes, **changes})
+    weight = EqualModulatedWeight(**{**sizes, **changes})
     with torch.no_grad():
         for parameter in weight.parameters():
             parameter.copy_(torch.randn(parameter.shape, generator=draws(parameter.numel())))
@@ -245,7 +245,7 @@ def test_a_style_block_applies_convolution_noise_bias_and_activation(upsample: b
         upsample=upsample,
     )
     if upsample:
-        kernel = fir_kernel([1, 3, 3, 1], gain=4.0).expand(OUTPUTS, 1, 4, 4)
+        kernel = fir_kernel(gain=4.0).expand(OUTPUTS, 1, 4, 4)
         out = F.conv2d(F.pad(out, (1, 1, 1, 1)), kernel, groups=OUTPUTS)
     out = out + 0.7 * noise + block.activate.bias.view(1, -1, 1, 1)
     expected = F.leaky_relu(out, 0.2) * SQRT_2
@@ -312,7 +312,7 @@ def test_weights_survive_saving_and_loading() -> None:
         nn.ModuleDict({"conv": make_weight()}),
         nn.ModuleDict(
             {
-                "conv": equal_modulated_weight(
+                "conv": EqualModulatedWeight(
                     in_channels=INPUTS,
                     out_channels=OUTPUTS,
                     kernel_size=3,

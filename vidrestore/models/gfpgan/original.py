@@ -8,14 +8,11 @@ The released code is followed where the text is silent: skips of the U-Net are a
 concatenated; its channels are half those of the prior; 512 pixels give seven scales.
 """
 
-from collections.abc import Sequence
-
 from torch import Tensor, nn
 
 from vidrestore.models.common.inplace_ops import add_inplace, mul_inplace
 from vidrestore.models.generative_prior import GenerativePrior
 from vidrestore.models.gfpgan.base import GfpganBase
-from vidrestore.models.stylegan2.fir import FIR_TAPS
 from vidrestore.models.stylegan2.generator import StyleGAN2Generator
 from vidrestore.models.stylegan2.layers import (
     SQRT_2,
@@ -57,9 +54,7 @@ class GFPGAN(GfpganBase):
         out_size: Side of crops and results, a power of two.
         num_style_feat: Features of a style code.
         channel_multiplier: Factor of the channels at 64 pixels and above.
-        resample_kernel: Taps of the prior's filter.
         num_mlp: Layers of the prior's mapping.
-        lr_mlp: Pace of the prior's mapping.
         input_is_latent: Whether codes are in W+ (as released), or in Z and mapped first.
         different_w: Whether every style block gets its own code.
         narrow: Factor of all channels.
@@ -75,9 +70,7 @@ class GFPGAN(GfpganBase):
         out_size: int = 512,
         num_style_feat: int = 512,
         channel_multiplier: float = 1,
-        resample_kernel: Sequence[float] = FIR_TAPS,
         num_mlp: int = 8,
-        lr_mlp: float = 0.01,
         input_is_latent: bool = True,
         different_w: bool = True,
         narrow: float = 1,
@@ -99,10 +92,7 @@ class GFPGAN(GfpganBase):
         )
         downs = [out_size >> index for index in range(scales)]
         self.conv_body_down = nn.ModuleList(
-            ResBlock(
-                in_channels=channels[size], out_channels=channels[size // 2], taps=resample_kernel
-            )
-            for size in downs
+            ResBlock(in_channels=channels[size], out_channels=channels[size // 2]) for size in downs
         )
         self.final_conv = ConvLayer(
             in_channels=channels[4], out_channels=channels[4], kernel_size=3
@@ -125,8 +115,6 @@ class GFPGAN(GfpganBase):
                 num_style_feat=num_style_feat,
                 num_mlp=num_mlp,
                 channel_multiplier=channel_multiplier,
-                resample_kernel=resample_kernel,
-                lr_mlp=lr_mlp,
                 narrow=narrow,
             )
         self.stylegan_decoder = prior

@@ -1,8 +1,8 @@
 """Residual blocks shared by the parser and the discriminator of PSFR-GAN.
 
 Parameter names follow the released checkpoints (``conv2d``, ``norm.norm``, ``relu.func``). In
-evaluation mode batch normalization is part of the weights of the convolution before it, computed
-once and again only when a parameter changes; the state dict does not show it.
+evaluation mode batch normalization is part of the weights of the convolution before it, and
+computed once after ``fuse``; the state dict does not show it.
 """
 
 from collections.abc import Callable

@@ -7,8 +7,8 @@ work:
   with stride 2, whose 4x4 kernel holds the sums of the weights that meet the same sample (16
   products in place of 36);
 * a 3x3 convolution and the 2x2 mean after it are one 4x4 convolution with stride 2 (likewise);
-* in evaluation mode spectral normalization is part of the weights, computed once and again only
-  when a parameter changes. The state dict does not show it.
+* in evaluation mode spectral normalization is part of the weights, and computed once after
+  ``fuse``. The state dict does not show it.
 """
 
 import math
@@ -22,7 +22,7 @@ from vidrestore.models.common.fusion import Fusible
 
 # Shape letters in this file: N crops, O/I channels out and in, H/W rows and columns.
 
-SPECTRAL_EPS = 1e-12
+_EPS = 1e-12
 
 
 class Convolution(Fusible[Tensor]):
@@ -107,7 +107,7 @@ class SpectralConvolution(Convolution):
 
 
 def _normalize(vector: Tensor) -> Tensor:
-    return F.normalize(vector, dim=0, eps=SPECTRAL_EPS)
+    return F.normalize(vector, dim=0, eps=_EPS)
 
 
 def convolution(

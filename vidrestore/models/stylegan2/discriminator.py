@@ -1,12 +1,9 @@
 """The StyleGAN2 discriminator (Karras et al. 2020, figure 7c): residual, one score per image."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
 from vidrestore.models.common.input_checks import check_input_size
-from vidrestore.models.stylegan2.fir import FIR_TAPS
 from vidrestore.models.stylegan2.layers import (
     ConvLayer,
     EqualLinear,
@@ -22,7 +19,6 @@ class StyleGAN2Discriminator(nn.Module):
     Args:
         out_size: Side of the images, a power of two.
         channel_multiplier: Factor of the channels at 64 pixels and above.
-        resample_kernel: Taps of the filter.
         stddev_group: Number of images whose standard deviation is measured together.
         narrow: Factor of all channels.
     """
@@ -32,7 +28,6 @@ class StyleGAN2Discriminator(nn.Module):
         *,
         out_size: int,
         channel_multiplier: float = 2,
-        resample_kernel: Sequence[float] = FIR_TAPS,
         stddev_group: int = 4,
         narrow: float = 1,
     ) -> None:
@@ -43,9 +38,7 @@ class StyleGAN2Discriminator(nn.Module):
             ConvLayer(in_channels=3, out_channels=channels[out_size], kernel_size=1)
         ]
         blocks += [
-            ResBlock(
-                in_channels=channels[size], out_channels=channels[size // 2], taps=resample_kernel
-            )
+            ResBlock(in_channels=channels[size], out_channels=channels[size // 2])
             for size in sizes[:-1]
         ]
         self.conv_body = nn.Sequential(*blocks)

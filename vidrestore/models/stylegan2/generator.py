@@ -5,14 +5,12 @@ activation with one strength per block, and images of coarser scales are upsampl
 (the paper's output skips). Names of parameters are those of the published checkpoints.
 """
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vidrestore.models.common.inplace_ops import add_inplace
-from vidrestore.models.stylegan2.fir import FIR_TAPS, FirSmooth, FirUpsample
+from vidrestore.models.stylegan2.fir import FirSmooth, FirUpsample
 from vidrestore.models.stylegan2.layers import (
     SLOPE,
     SQRT_2,
@@ -31,35 +29,37 @@ from vidrestore.models.stylegan2.synthesis import (
 )
 
 
-def equal_modulated_weight(
-    *, in_channels: int, out_channels: int, kernel_size: int, style_dim: int, demodulate: bool
-) -> ModulatedWeight:
-    """Return a modulated weight with equalized learning rate, its style biased to one."""
-    return ModulatedWeight(
-        in_channels=in_channels,
-        out_channels=out_channels,
-        kernel_size=kernel_size,
-        modulation=EqualLinear(in_features=style_dim, out_features=in_channels, bias_init=1.0),
-        demodulate=demodulate,
-        weight_init_std=1.0,
-        gain=(in_channels * kernel_size**2) ** -0.5,
-    )
-
-
-class StyleConv(nn.Module):
-    """Modulated convolution, noise, bias, activation; ``upsample`` doubles the size first."""
+class EqualModulatedWeight(ModulatedWeight):
+    """A modulated weight with equalized learning rate, its style biased to one."""
 
     def __init__(
         self,
         *,
         in_channels: int,
         out_channels: int,
+        kernel_size: int,
         style_dim: int,
-        upsample: bool = False,
-        taps: Sequence[float] = FIR_TAPS,
+        demodulate: bool,
+    ) -> None:
+        super().__init__(
+            in_channels=in_channels,
+            out_channels=out_channels,
+            kernel_size=kernel_size,
+            modulation=EqualLinear(in_features=style_dim, out_features=in_channels, bias_init=1.0),
+            demodulate=demodulate,
+            weight_init_std=1.0,
+            gain=(in_channels * kernel_size**2) ** -0.5,
+        )
+
+
+class StyleConv(nn.Module):
+    """Modulated convolution, noise, bias, activation; ``upsample`` doubles the size first."""
+
+    def __init__(
+        self, *, in_channels: int, out_channels: int, style_dim: int, upsample: bool = False
     ) -> None:
         super().__init__()
-        self.modulated_conv = equal_modulated_weight(
+        self.modulated_conv = EqualModulatedWeight(
             in_channels=in_channels,
             out_channels=out_channels,
             kernel_size=3,
@@ -69,7 +69,7 @@ class StyleConv(nn.Module):
         self.weight = nn.Parameter(torch.zeros(1))
         """Strength of the noise."""
         self.activate = FusedLeakyReLU(channels=out_channels)
-        self.smooth = FirSmooth(kernel_size=3, up=True, taps=taps) if upsample else None
+        self.smooth = FirSmooth(kernel_size=3, up=True) if upsample else None
 
     def forward(self, feat_NCHW: Tensor, style_NF: Tensor, noise: Tensor) -> Tensor:
         """Return ``(N, out_channels, S, S)``; as ``StyleBlock`` says."""
@@ -107,16 +107,9 @@ def upsampled_conv(scaled_NCHW: Tensor, weight: ModulatedWeight, smooth: FirSmoo
 class ToRGB(nn.Module):
     """The image of a scale, added to the upsampled image of the coarser scales."""
 
-    def __init__(
-        self,
-        *,
-        in_channels: int,
-        style_dim: int,
-        upsample: bool = True,
-        taps: Sequence[float] = FIR_TAPS,
-    ) -> None:
+    def __init__(self, *, in_channels: int, style_dim: int, upsample: bool = True) -> None:
         super().__init__()
-        self.modulated_conv = equal_modulated_weight(
+        self.modulated_conv = EqualModulatedWeight(
             in_channels=in_channels,
             out_channels=3,
             kernel_size=1,
@@ -124,7 +117,7 @@ class ToRGB(nn.Module):
             demodulate=False,
         )
         self.bias = nn.Parameter(torch.zeros(1, 3, 1, 1))
-        self.upsample = FirUpsample(taps=taps) if upsample else None
+        self.upsample = FirUpsample() if upsample else None
 
     def forward(self, feat_NCHW: Tensor, style_NF: Tensor, coarser: Tensor | None) -> Tensor:
         """Return ``(N, 3, S, S)``."""
@@ -142,8 +135,6 @@ class StyleGAN2Generator(Synthesis):
         num_style_feat: Features of a code.
         num_mlp: Layers of the mapping.
         channel_multiplier: Factor of the channels at 64 pixels and above.
-        resample_kernel: Taps of the up- and downsampling filter.
-        lr_mlp: Learning rate of the mapping relative to the rest.
         narrow: Factor of all channels.
     """
 
@@ -154,8 +145,6 @@ class StyleGAN2Generator(Synthesis):
         num_style_feat: int = 512,
         num_mlp: int = 8,
         channel_multiplier: float = 2,
-        resample_kernel: Sequence[float] = FIR_TAPS,
-        lr_mlp: float = 0.01,
         narrow: float = 1,
     ) -> None:
         super().__init__()
@@ -163,31 +152,23 @@ class StyleGAN2Generator(Synthesis):
         channels = channels_by_size(multiplier=channel_multiplier, narrow=narrow)
         self.num_style_feat = num_style_feat
         self.num_latent = 2 * scales + 2
-        self.style_mlp = mapping_network(features=num_style_feat, layers=num_mlp, lr_mul=lr_mlp)
+        self.style_mlp = mapping_network(features=num_style_feat, layers=num_mlp)
         self.constant_input = ConstantInput(channels=channels[4])
         self.style_conv1 = StyleConv(
             in_channels=channels[4], out_channels=channels[4], style_dim=num_style_feat
         )
-        self.to_rgb1 = ToRGB(
-            in_channels=channels[4],
-            style_dim=num_style_feat,
-            upsample=False,
-        )
+        self.to_rgb1 = ToRGB(in_channels=channels[4], style_dim=num_style_feat, upsample=False)
         style_convs: list[nn.Module] = []
         to_rgbs: list[nn.Module] = []
         for index in range(scales):
             coarse, fine = channels[4 << index], channels[8 << index]
             style_convs += [
                 StyleConv(
-                    in_channels=coarse,
-                    out_channels=fine,
-                    style_dim=num_style_feat,
-                    upsample=True,
-                    taps=resample_kernel,
+                    in_channels=coarse, out_channels=fine, style_dim=num_style_feat, upsample=True
                 ),
                 StyleConv(in_channels=fine, out_channels=fine, style_dim=num_style_feat),
             ]
-            to_rgbs.append(ToRGB(in_channels=fine, style_dim=num_style_feat, taps=resample_kernel))
+            to_rgbs.append(ToRGB(in_channels=fine, style_dim=num_style_feat))
         self.style_convs = nn.ModuleList(style_convs)
         self.to_rgbs = nn.ModuleList(to_rgbs)
         self.noises = NoiseBuffers(size_px=out_size)

@@ -4,17 +4,17 @@ Weights are drawn with unit variance and multiplied by He's constant at every us
 Adam updates all layers at one rate. Names of parameters are those of published checkpoints.
 """
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vidrestore.models.common.fusion import Fusible
 from vidrestore.models.common.inplace_ops import add_inplace, mul_inplace
-from vidrestore.models.stylegan2.fir import FIR_TAPS, FirSmooth
+from vidrestore.models.stylegan2.fir import FirSmooth
 
 SQRT_2 = 2.0**0.5
+MAPPING_LR = 0.01
+"""Learning rate of the mapping relative to the rest, in every published network."""
 SLOPE = 0.2
 """Negative slope of all leaky ReLUs in this module."""
 
@@ -133,7 +133,6 @@ class ConvLayer(nn.Sequential):
         downsample: Whether the size is halved.
         biased: Whether there is a bias.
         activated: Whether a scaled leaky ReLU follows, which then holds the bias.
-        taps: Taps of the filter.
         filter_in_state_dict: Whether checkpoints hold the filter.
     """
 
@@ -146,7 +145,6 @@ class ConvLayer(nn.Sequential):
         downsample: bool = False,
         biased: bool = True,
         activated: bool = True,
-        taps: Sequence[float] = FIR_TAPS,
         filter_in_state_dict: bool = False,
     ) -> None:
         layers: list[nn.Module] = []
@@ -158,7 +156,6 @@ class ConvLayer(nn.Sequential):
                     kernel_size=kernel_size,
                     up=False,
                     stride=2 if early else 1,
-                    taps=taps,
                     in_state_dict=filter_in_state_dict,
                 )
             )
@@ -180,14 +177,7 @@ class ConvLayer(nn.Sequential):
 class ResBlock(nn.Module):
     """Residual block that halves the size (StyleGAN2, figure 7c)."""
 
-    def __init__(
-        self,
-        *,
-        in_channels: int,
-        out_channels: int,
-        taps: Sequence[float] = FIR_TAPS,
-        filter_in_state_dict: bool = False,
-    ) -> None:
+    def __init__(self, *, in_channels: int, out_channels: int) -> None:
         super().__init__()
         self.conv1 = ConvLayer(in_channels=in_channels, out_channels=in_channels, kernel_size=3)
         self.conv2 = ConvLayer(
@@ -195,8 +185,6 @@ class ResBlock(nn.Module):
             out_channels=out_channels,
             kernel_size=3,
             downsample=True,
-            taps=taps,
-            filter_in_state_dict=filter_in_state_dict,
         )
         self.skip = ConvLayer(
             in_channels=in_channels,
@@ -205,8 +193,6 @@ class ResBlock(nn.Module):
             downsample=True,
             biased=False,
             activated=False,
-            taps=taps,
-            filter_in_state_dict=filter_in_state_dict,
         )
 
     def forward(self, feat_NCHW: Tensor) -> Tensor:
@@ -262,12 +248,14 @@ class NormStyleCode(nn.Module):
         return codes * torch.rsqrt(codes.square().mean(dim=1, keepdim=True) + 1e-8)
 
 
-def mapping_network(*, features: int, layers: int, lr_mul: float) -> nn.Sequential:
+def mapping_network(*, features: int, layers: int) -> nn.Sequential:
     """Return the mapping network from Z to W: StyleGAN2's multi-layer perceptron."""
     return nn.Sequential(
         NormStyleCode(),
         *[
-            EqualLinear(in_features=features, out_features=features, lr_mul=lr_mul, activated=True)
+            EqualLinear(
+                in_features=features, out_features=features, lr_mul=MAPPING_LR, activated=True
+            )
             for _ in range(layers)
         ],
     )
