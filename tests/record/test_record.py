@@ -123,7 +123,7 @@ def test_a_file_name_that_is_not_unicode_is_kept(tmp_path: Path) -> None:
         (with_fields(HEADER, time_base="-1/25"), 'time_base: expected "numerator/denominator"'),
         (with_fields(HEADER, coded_hw=[48, 10**12]), "coded_hw: expected sides of 1 to"),
         (with_fields(HEADER, coded_hw=[48]), "coded_hw: expected a list of 2"),
-        (with_fields(HEADER, coded_hw=[48.0, 64]), "coded_hw: expected integers"),
+        (with_fields(HEADER, coded_hw=[48.0, 64]), "coded_hw[0]: expected an integer, got 48.0"),
         (
             with_fields(HEADER, checkpoint_sha256="xyz"),
             "checkpoint_sha256: expected 64 hexadecimal",
@@ -154,10 +154,13 @@ def test_a_file_name_that_is_not_unicode_is_kept(tmp_path: Path) -> None:
         ),
         (HEADER + changed_face(score=None) + END, "faces[0].score: expected a number, got null"),
         (HEADER + changed_face(box_xyxy=[0, 0, 0, 5]) + END, "faces[0].box_xyxy: is empty"),
-        (HEADER + changed_face(points_xy=[[0, 0]] * 4) + END, "points_xy: expected a list of 5"),
+        (
+            HEADER + changed_face(points_xy=[[0, 0]] * 4) + END,
+            "points_xy: expected five finite points",
+        ),
         (
             HEADER + changed_face(points_xy=[[0, 1e300]] * 5) + END,
-            "points_xy: number out of range",
+            "points_xy[0][1]: number out of range",
         ),
         (HEADER + changed_face(identity_similarity=2) + END, "identity_similarity: expected -1"),
         (HEADER + changed_face(reason="") + END, "reason: expected 1 to"),

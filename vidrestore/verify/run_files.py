@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vidrestore.errors import RecordError
 from vidrestore.record import SCHEMA, RecordHeader, RecordReader
-from vidrestore.record.json_fields import JsonObject, parse_object
+from vidrestore.record.json_fields import parse_object, read_object
 from vidrestore.text import printable_text
 from vidrestore.types.time_range import TimeRange
 
@@ -23,8 +23,10 @@ class RunReport:
     frames: int
     scale: int
     background: str | None
-    checkpoints: tuple[str | None, str | None]
-    """Checksums of the weights and of those for small faces; None if it has none."""
+    checkpoint_sha256: str | None
+    """Of the weights; None if there is none."""
+    small_checkpoint_sha256: str | None
+    """Of the weights for small faces; None if there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,23 +161,13 @@ def _read_report(path: Path) -> RunReport:
             f"{path}: is neither a record nor a report; pass what --record or --report wrote"
         )
     try:
-        fields = JsonObject(parse_object(path.read_text(encoding="utf-8")))
-        return RunReport(
-            frames=fields.integer("frames"),
-            scale=fields.integer("scale"),
-            background=fields.optional("background", fields.text),
-            checkpoints=(
-                _text_or_none(fields, "checkpoint_sha256"),
-                _text_or_none(fields, "small_checkpoint_sha256"),
-            ),
-        )
+        fields = parse_object(path.read_text(encoding="utf-8"))
+        # Reports of earlier versions have no checksums.
+        fields = {"checkpoint_sha256": None, "small_checkpoint_sha256": None, **fields}
+        known = {name: fields[name] for name in RunReport.__slots__ if name in fields}
+        return read_object(RunReport, known)
     except UnicodeDecodeError as error:
         raise RecordError(f"{path}: is neither a record nor a report: not UTF-8 text") from error
     except ValueError as error:
         reason = printable_text(str(error))
         raise RecordError(f"{path}: is neither a record nor a report: {reason}") from error
-
-
-def _text_or_none(fields: JsonObject, name: str) -> str | None:
-    """Return the text of a field that reports of earlier versions may lack."""
-    return fields.text(name) if fields.has_value(name) else None

@@ -152,7 +152,8 @@ def _report_check(report: RunReport, header: RecordHeader | None, frames: int) -
         return changed("report", _frame_counts(report.frames, frames))
     if header is not None:
         recorded = (header.checkpoint_sha256, header.small_checkpoint_sha256)
-        pairs = zip(recorded, report.checkpoints, strict=True)
+        own = (report.checkpoint_sha256, report.small_checkpoint_sha256)
+        pairs = zip(recorded, own, strict=True)
         if any(reported not in (None, checksum) for checksum, reported in pairs):
             return changed("report", "names other weights than the record")
     return kept("report", f"lists {count_text(frames, 'frame')}")
