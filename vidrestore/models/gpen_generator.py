@@ -1,5 +1,7 @@
 """The generator of GPEN (Yang et al. 2021): StyleGAN2 with features instead of noise."""
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -22,6 +24,7 @@ from vidrestore.models.stylegan2.synthesis import (
     identity_hook,
     run_synthesis,
     scale_count,
+    scale_modules,
 )
 
 
@@ -125,31 +128,11 @@ class GpenGenerator(nn.Module):
         self.num_latent = 2 * scales + 2
         self.style = mapping_network(features=style_dim, layers=n_mlp)
         self.input = ConstantInput(channels=channels[4], key="input")
-
-        def style_conv(in_channels: int, out_channels: int, *, upsample: bool) -> GpenStyleConv:
-            return GpenStyleConv(
-                in_channels=in_channels,
-                out_channels=out_channels,
-                style_dim=style_dim,
-                isconcat=isconcat,
-                upsample=upsample,
-            )
-
-        self.conv1 = style_conv(channels[4], channels[4], upsample=False)
-        self.to_rgb1 = GpenToRGB(
-            in_channels=channels[4] * wide, style_dim=style_dim, upsample=False
-        )
-        convs: list[nn.Module] = []
-        to_rgbs: list[nn.Module] = []
-        for index in range(scales):
-            coarse, fine = channels[4 << index], channels[8 << index]
-            convs += [
-                style_conv(coarse * wide, fine, upsample=True),
-                style_conv(fine * wide, fine, upsample=False),
-            ]
-            to_rgbs.append(GpenToRGB(in_channels=fine * wide, style_dim=style_dim))
-        self.convs = nn.ModuleList(convs)
-        self.to_rgbs = nn.ModuleList(to_rgbs)
+        style_conv = partial(GpenStyleConv, style_dim=style_dim, isconcat=isconcat)
+        to_rgb = partial(GpenToRGB, style_dim=style_dim)
+        self.conv1 = style_conv(in_channels=channels[4], out_channels=channels[4])
+        self.to_rgb1 = to_rgb(in_channels=channels[4] * wide, upsample=False)
+        self.convs, self.to_rgbs = scale_modules(scales, channels, style_conv, to_rgb, wide=wide)
 
     def forward(self, z_NF: Tensor, branches: Noise) -> Tensor:
         """Return the image of codes in Z, ``(N, 3, S, S)``.

@@ -1,19 +1,19 @@
 """GFP-GAN with "clean" layers: the released 1.2, 1.3 and 1.4 (published as GFPGANv1Clean).
 
-The parts and their order are those of ``gfpgan.py`` and of the paper; the layers are plain
+The parts and their order are those of ``original.py`` and of the paper; the layers are plain
 convolutions with leaky rectifiers and bilinear resizing, as in ``stylegan2/clean.py``. No
 paper describes this variant; the released code is followed.
 """
+
+from functools import partial
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vidrestore.models.common.inplace_ops import add_inplace
-from vidrestore.models.generative_prior import GenerativePrior
-from vidrestore.models.gfpgan.base import GfpganBase
+from vidrestore.models.gfpgan.base import GfpganBase, GfpganLayers
 from vidrestore.models.stylegan2.clean import CleanGenerator, upsample_2x
-from vidrestore.models.stylegan2.layers import SLOPE, channels_by_size
-from vidrestore.models.stylegan2.synthesis import scale_count
+from vidrestore.models.stylegan2.layers import SLOPE
 
 
 class CleanResBlock(nn.Module):
@@ -43,75 +43,32 @@ def _downsample_2x(feat_NCHW: Tensor) -> Tensor:
     return F.avg_pool2d(feat_NCHW, 2)
 
 
-class GFPGANClean(GfpganBase):
-    """The released network; arguments as those of ``GFPGAN``."""
-
-    def __init__(
-        self,
-        *,
-        out_size: int = 512,
-        num_style_feat: int = 512,
-        channel_multiplier: float = 2,
-        num_mlp: int = 8,
-        input_is_latent: bool = True,
-        different_w: bool = True,
-        narrow: float = 1,
-        sft_half: bool = True,
-        prior: GenerativePrior | None = None,
-        is_modulated: bool = True,
-    ) -> None:
-        super().__init__()
-        scales = scale_count(out_size)
-        channels = channels_by_size(multiplier=channel_multiplier, narrow=narrow * 0.5)
-        self.out_size = out_size
-        self.input_is_latent = input_is_latent
-        self.different_w = different_w
-        self.num_style_feat = num_style_feat
-        self.sft_half = sft_half
-
-        self.conv_body_first = nn.Conv2d(3, channels[out_size], kernel_size=1)
-        downs = [out_size >> index for index in range(scales)]
-        self.conv_body_down = nn.ModuleList(
-            CleanResBlock(in_channels=channels[size], out_channels=channels[size // 2], up=False)
-            for size in downs
-        )
-        self.final_conv = nn.Conv2d(channels[4], channels[4], kernel_size=3, padding=1)
-        ups = [8 << index for index in range(scales)]
-        self.conv_body_up = nn.ModuleList(
-            CleanResBlock(in_channels=channels[size // 2], out_channels=channels[size], up=True)
-            for size in ups
-        )
-        self.toRGB = nn.ModuleList(nn.Conv2d(channels[size], 3, kernel_size=1) for size in ups)
-        styles = 2 * scales + 2 if prior is None else prior.num_latent
-        codes = styles if different_w else 1
-        self.final_linear = nn.Linear(channels[4] * 16, codes * num_style_feat)
-        if prior is None:
-            prior = CleanGenerator(
-                out_size=out_size,
-                num_style_feat=num_style_feat,
-                num_mlp=num_mlp,
-                channel_multiplier=channel_multiplier,
-                narrow=narrow,
-            )
-        self.stylegan_decoder = prior
-        modulated = ups if is_modulated else []
-        self.condition_scale = nn.ModuleList(
-            _condition(channels[size], split=sft_half) for size in modulated
-        )
-        self.condition_shift = nn.ModuleList(
-            _condition(channels[size], split=sft_half) for size in modulated
-        )
-
-    def _stem(self, image_NCHW: Tensor) -> Tensor:
-        return F.leaky_relu(self.conv_body_first(image_NCHW), SLOPE, inplace=True)
-
-    def _bottleneck(self, feat_NCHW: Tensor) -> Tensor:
-        return F.leaky_relu(self.final_conv(feat_NCHW), SLOPE, inplace=True)
+def _conv(*, in_channels: int, out_channels: int, kernel_size: int) -> nn.Conv2d:
+    return nn.Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2)
 
 
-def _condition(channels: int, *, split: bool) -> nn.Sequential:
+def _condition(channels: int, *, split: bool, bias_init: float) -> nn.Sequential:
+    del bias_init  # released networks were not started from it
     return nn.Sequential(
         nn.Conv2d(channels, channels, kernel_size=3, padding=1),
         nn.LeakyReLU(SLOPE, inplace=True),
         nn.Conv2d(channels, channels if split else 2 * channels, kernel_size=3, padding=1),
     )
+
+
+class GFPGANClean(GfpganBase):
+    """The released network."""
+
+    layers = GfpganLayers(
+        conv=_conv,
+        down=partial(CleanResBlock, up=False),
+        up=partial(CleanResBlock, up=True),
+        to_rgb=partial(nn.Conv2d, out_channels=3, kernel_size=1),
+        linear=nn.Linear,
+        condition=_condition,
+        prior=CleanGenerator,
+        channel_multiplier=2,
+    )
+
+    def _activated(self, feat_NCHW: Tensor) -> Tensor:
+        return F.leaky_relu(feat_NCHW, SLOPE, inplace=True)

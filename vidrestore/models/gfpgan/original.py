@@ -8,11 +8,12 @@ The released code is followed where the text is silent: skips of the U-Net are a
 concatenated; its channels are half those of the prior; 512 pixels give seven scales.
 """
 
+from functools import partial
+
 from torch import Tensor, nn
 
 from vidrestore.models.common.inplace_ops import add_inplace, mul_inplace
-from vidrestore.models.generative_prior import GenerativePrior
-from vidrestore.models.gfpgan.base import GfpganBase
+from vidrestore.models.gfpgan.base import GfpganBase, GfpganLayers
 from vidrestore.models.stylegan2.generator import StyleGAN2Generator
 from vidrestore.models.stylegan2.layers import (
     SQRT_2,
@@ -22,9 +23,7 @@ from vidrestore.models.stylegan2.layers import (
     ResBlock,
     ScaledLeakyReLU,
     UpConv,
-    channels_by_size,
 )
-from vidrestore.models.stylegan2.synthesis import scale_count
 
 
 class ResUpBlock(nn.Module):
@@ -47,86 +46,6 @@ class ResUpBlock(nn.Module):
         )
 
 
-class GFPGAN(GfpganBase):
-    """The paper's network; published as ``GFPGANv1``.
-
-    Args:
-        out_size: Side of crops and results, a power of two.
-        num_style_feat: Features of a style code.
-        channel_multiplier: Factor of the channels at 64 pixels and above.
-        num_mlp: Layers of the prior's mapping.
-        input_is_latent: Whether codes are in W+ (as released), or in Z and mapped first.
-        different_w: Whether every style block gets its own code.
-        narrow: Factor of all channels.
-        sft_half: Whether half the channels pass the transform unchanged.
-        prior: The generator, of ``out_size`` and ``num_style_feat`` and with the channels of
-            ``channel_multiplier`` and ``narrow``; the paper's StyleGAN2 where None.
-        is_modulated: Whether the U-Net's features change the prior's; without, codes alone do.
-    """
-
-    def __init__(
-        self,
-        *,
-        out_size: int = 512,
-        num_style_feat: int = 512,
-        channel_multiplier: float = 1,
-        num_mlp: int = 8,
-        input_is_latent: bool = True,
-        different_w: bool = True,
-        narrow: float = 1,
-        sft_half: bool = True,
-        prior: GenerativePrior | None = None,
-        is_modulated: bool = True,
-    ) -> None:
-        super().__init__()
-        scales = scale_count(out_size)
-        channels = channels_by_size(multiplier=channel_multiplier, narrow=narrow * 0.5)
-        self.out_size = out_size
-        self.input_is_latent = input_is_latent
-        self.different_w = different_w
-        self.num_style_feat = num_style_feat
-        self.sft_half = sft_half
-
-        self.conv_body_first = ConvLayer(
-            in_channels=3, out_channels=channels[out_size], kernel_size=1
-        )
-        downs = [out_size >> index for index in range(scales)]
-        self.conv_body_down = nn.ModuleList(
-            ResBlock(in_channels=channels[size], out_channels=channels[size // 2]) for size in downs
-        )
-        self.final_conv = ConvLayer(
-            in_channels=channels[4], out_channels=channels[4], kernel_size=3
-        )
-        ups = [8 << index for index in range(scales)]
-        self.conv_body_up = nn.ModuleList(
-            ResUpBlock(in_channels=channels[size // 2], out_channels=channels[size]) for size in ups
-        )
-        self.toRGB = nn.ModuleList(
-            EqualConv2d(in_channels=channels[size], out_channels=3, kernel_size=1) for size in ups
-        )
-        styles = 2 * scales + 2 if prior is None else prior.num_latent
-        codes = styles if different_w else 1
-        self.final_linear = EqualLinear(
-            in_features=channels[4] * 16, out_features=codes * num_style_feat
-        )
-        if prior is None:
-            prior = StyleGAN2Generator(
-                out_size=out_size,
-                num_style_feat=num_style_feat,
-                num_mlp=num_mlp,
-                channel_multiplier=channel_multiplier,
-                narrow=narrow,
-            )
-        self.stylegan_decoder = prior
-        modulated = ups if is_modulated else []
-        self.condition_scale = nn.ModuleList(
-            _condition(channels[size], split=sft_half, bias_init=1.0) for size in modulated
-        )
-        self.condition_shift = nn.ModuleList(
-            _condition(channels[size], split=sft_half, bias_init=0.0) for size in modulated
-        )
-
-
 def _condition(channels: int, *, split: bool, bias_init: float) -> nn.Sequential:
     """Return the two convolutions to a scale or shift (section 4: two per CS-SFT layer)."""
     return nn.Sequential(
@@ -139,4 +58,19 @@ def _condition(channels: int, *, split: bool, bias_init: float) -> nn.Sequential
             padding=1,
             bias_init=bias_init,
         ),
+    )
+
+
+class GFPGAN(GfpganBase):
+    """The paper's network; published as ``GFPGANv1``."""
+
+    layers = GfpganLayers(
+        conv=ConvLayer,
+        down=ResBlock,
+        up=ResUpBlock,
+        to_rgb=partial(EqualConv2d, out_channels=3, kernel_size=1),
+        linear=EqualLinear,
+        condition=_condition,
+        prior=StyleGAN2Generator,
+        channel_multiplier=1,
     )

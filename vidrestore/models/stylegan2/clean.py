@@ -6,6 +6,8 @@ filtered zero insertion, and the gain of sqrt(2) on the convolution's result onl
 and bias, instead of after the activation.
 """
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -24,6 +26,7 @@ from vidrestore.models.stylegan2.synthesis import (
     NoiseBuffers,
     Synthesis,
     scale_count,
+    scale_modules,
 )
 
 
@@ -119,21 +122,9 @@ class CleanGenerator(Synthesis):
             layers += [linear, nn.LeakyReLU(SLOPE)]
         self.style_mlp = nn.Sequential(*layers)
         self.constant_input = ConstantInput(channels=channels[4])
-        self.style_conv1 = CleanStyleConv(
-            in_channels=channels[4], out_channels=channels[4], style_dim=num_style_feat
-        )
-        self.to_rgb1 = CleanToRGB(in_channels=channels[4], style_dim=num_style_feat)
-        style_convs: list[nn.Module] = []
-        to_rgbs: list[nn.Module] = []
-        for index in range(scales):
-            coarse, fine = channels[4 << index], channels[8 << index]
-            style_convs += [
-                CleanStyleConv(
-                    in_channels=coarse, out_channels=fine, style_dim=num_style_feat, upsample=True
-                ),
-                CleanStyleConv(in_channels=fine, out_channels=fine, style_dim=num_style_feat),
-            ]
-            to_rgbs.append(CleanToRGB(in_channels=fine, style_dim=num_style_feat))
-        self.style_convs = nn.ModuleList(style_convs)
-        self.to_rgbs = nn.ModuleList(to_rgbs)
+        style_conv = partial(CleanStyleConv, style_dim=num_style_feat)
+        to_rgb = partial(CleanToRGB, style_dim=num_style_feat)
+        self.style_conv1 = style_conv(in_channels=channels[4], out_channels=channels[4])
+        self.to_rgb1 = to_rgb(in_channels=channels[4])
+        self.style_convs, self.to_rgbs = scale_modules(scales, channels, style_conv, to_rgb)
         self.noises = NoiseBuffers(size_px=out_size)

@@ -5,6 +5,8 @@ activation with one strength per block, and images of coarser scales are upsampl
 (the paper's output skips). Names of parameters are those of the published checkpoints.
 """
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -26,6 +28,7 @@ from vidrestore.models.stylegan2.synthesis import (
     NoiseBuffers,
     Synthesis,
     scale_count,
+    scale_modules,
 )
 
 
@@ -154,23 +157,11 @@ class StyleGAN2Generator(Synthesis):
         self.num_latent = 2 * scales + 2
         self.style_mlp = mapping_network(features=num_style_feat, layers=num_mlp)
         self.constant_input = ConstantInput(channels=channels[4])
-        self.style_conv1 = StyleConv(
-            in_channels=channels[4], out_channels=channels[4], style_dim=num_style_feat
-        )
-        self.to_rgb1 = ToRGB(in_channels=channels[4], style_dim=num_style_feat, upsample=False)
-        style_convs: list[nn.Module] = []
-        to_rgbs: list[nn.Module] = []
-        for index in range(scales):
-            coarse, fine = channels[4 << index], channels[8 << index]
-            style_convs += [
-                StyleConv(
-                    in_channels=coarse, out_channels=fine, style_dim=num_style_feat, upsample=True
-                ),
-                StyleConv(in_channels=fine, out_channels=fine, style_dim=num_style_feat),
-            ]
-            to_rgbs.append(ToRGB(in_channels=fine, style_dim=num_style_feat))
-        self.style_convs = nn.ModuleList(style_convs)
-        self.to_rgbs = nn.ModuleList(to_rgbs)
+        style_conv = partial(StyleConv, style_dim=num_style_feat)
+        to_rgb = partial(ToRGB, style_dim=num_style_feat)
+        self.style_conv1 = style_conv(in_channels=channels[4], out_channels=channels[4])
+        self.to_rgb1 = to_rgb(in_channels=channels[4], upsample=False)
+        self.style_convs, self.to_rgbs = scale_modules(scales, channels, style_conv, to_rgb)
         self.noises = NoiseBuffers(size_px=out_size)
 
     def forward(self, z_NF: Tensor, *, noise: Noise | None = None) -> Tensor:

@@ -5,7 +5,7 @@ All networks built on the prior share this forward pass. They differ in their bl
 in the prior, a spatial feature transform in GFP-GAN.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 import torch
@@ -83,6 +83,32 @@ def scale_count(size_px: int) -> int:
     if size_px not in {2**power for power in range(3, 11)}:
         raise ValueError(f"the side must be a power of two from 8 to 1024, got {size_px}")
     return size_px.bit_length() - 3
+
+
+def scale_modules(
+    scales: int,
+    channels: Mapping[int, int],
+    style_conv: Callable[..., nn.Module],
+    to_rgb: Callable[..., nn.Module],
+    *,
+    wide: int = 1,
+) -> tuple[nn.ModuleList, nn.ModuleList]:
+    """Return the style blocks, two per scale above 4 pixels, and the RGB block of each scale.
+
+    Args:
+        scales: Number of scales.
+        channels: Number of channels by side.
+        style_conv: Builds a ``StyleBlock``.
+        to_rgb: Builds an ``RgbBlock``.
+        wide: How many times the channels of a block's result the next block gets.
+    """
+    style_convs, to_rgbs = nn.ModuleList(), nn.ModuleList()
+    for index in range(scales):
+        coarse, fine = channels[4 << index], channels[8 << index]
+        style_convs.append(style_conv(in_channels=coarse * wide, out_channels=fine, upsample=True))
+        style_convs.append(style_conv(in_channels=fine * wide, out_channels=fine))
+        to_rgbs.append(to_rgb(in_channels=fine * wide))
+    return style_convs, to_rgbs
 
 
 def sample_noise(size_px: int, *, batch: int, generator: torch.Generator) -> list[Tensor]:
