@@ -95,7 +95,13 @@ def average_areas(image_chw: "Tensor", target_hw: tuple[int, int]) -> "Tensor":
     if image_chw.device.type != "cpu":
         return _average_areas_by_torch(image_chw, target_hw)
     hwc = np.asarray(image_chw.permute(1, 2, 0).numpy())
+    # OpenCV averages 2 x 2 pixels of four channels in a third of the time of three.
+    is_padded = hwc.shape == (2 * target_hw[0], 2 * target_hw[1], 3)
+    if is_padded:
+        hwc = cv2.cvtColor(hwc, cv2.COLOR_RGB2RGBA)
     small = cv2.resize(hwc, target_hw[::-1], interpolation=cv2.INTER_AREA)
+    if is_padded:
+        small = cv2.cvtColor(small, cv2.COLOR_RGBA2RGB)
     return _from_hwc(np.asarray(small, dtype=np.float32))
 
 

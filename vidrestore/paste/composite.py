@@ -102,7 +102,9 @@ def paste_faces(
             continue
         change = _face_change(before, geometry, face, mask, config)
         weight = mask.mask_hw * np.float32(strength)
-        change = np.asarray(cv2.multiply(change, cv2.merge([weight] * 3)), dtype=np.float32)
+        change = np.asarray(
+            cv2.multiply(change, cv2.cvtColor(weight, cv2.COLOR_GRAY2RGB)), dtype=np.float32
+        )
         add_rgb_change(planes, frame, mask.box_xyxy, change, keep_chroma=keep_chroma)
     return PasteResult(frame=current, faces=tuple(pasted))
 

@@ -62,7 +62,10 @@ def _with_changes(
     if not changes and not (grain and images):
         return pasted
     frame = pasted.frame
-    planes = [np.array(plane) for plane in frame.planes]
+    changed = range(3 if frame.pixel_format.model == "rgb" else 1)
+    planes = [
+        np.array(plane) if number in changed else plane for number, plane in enumerate(frame.planes)
+    ]
     for face, part in zip(target.shown.faces, pasted.faces, strict=True):
         if part is None:
             continue

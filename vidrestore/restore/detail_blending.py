@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from torch import Tensor
 
-from vidrestore.optical_flow import MIN_FLOW_SIDE_PX
+from vidrestore.optical_flow import MIN_FLOW_SIDE_PX, sample_at
 from vidrestore.restore.luma import add_luma, luma_of_crop
 from vidrestore.restore.motion_average import enlarge, similarity_weight
 from vidrestore.restore.region_motion import Places, RegionImage, RegionMotion, find_motion, follow
@@ -220,8 +220,10 @@ def _average(view: _View, matches: Sequence[_Match], strength: float) -> _View:
     for match, weight in zip(matches, weights, strict=True):
         ratio = np.asarray(weight / weight_sum, dtype=np.float32)
         cv2.accumulateProduct(ratio, match.brightness_offset_hw, offset)
-        x, y, large_ratio = (enlarge(cells, current.shape) for cells in (*match.places, ratio))
-        difference = match.other.blended.at((x, y))
+        other = match.other.blended
+        small = (*other.cells_at(match.places), ratio)
+        x, y, large_ratio = (enlarge(cells, current.shape) for cells in small)
+        difference = sample_at(other.cells, x, y)
         cv2.subtract(difference, current, dst=difference)
         cv2.accumulateProduct(difference, large_ratio, blended)
     cv2.subtract(blended, enlarge(offset, current.shape), dst=blended)

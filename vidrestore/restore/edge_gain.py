@@ -118,6 +118,6 @@ def strengthen_edges(
     added += within
     if image_chw.device.type != "cpu":
         return (image_chw + torch.from_numpy(added).to(image_chw.device)).clamp_(0.0, 1.0)
-    added_hwc: FloatArray = np.asarray(cv2.merge([added] * 3), dtype=np.float32)
+    added_hwc: FloatArray = np.asarray(cv2.cvtColor(added, cv2.COLOR_GRAY2RGB), dtype=np.float32)
     added_hwc += image_chw.permute(1, 2, 0).numpy()
     return torch.from_numpy(np.clip(added_hwc, 0.0, 1.0, out=added_hwc)).permute(2, 0, 1)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 import torch
+from cv2.typing import MatLike
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -66,8 +67,9 @@ class CropView(NamedTuple):
     """``(3, S, S)`` float32 RGB in [0, 1]."""
     thumbnail: Thumbnail
     images: tuple[FloatArray, ...]
-    """What is averaged on a CPU: RGB ``(S, S, 3)``; or, where color is stored coarsely, luma
-    ``(S, S)`` and RGB at half size. Other devices average the crop."""
+    """What is averaged on a CPU: RGB and a channel of zeros, ``(S, S, 4)``; or, where color is
+    stored coarsely, luma ``(S, S)`` and the same at half size. Other devices average the crop.
+    OpenCV interpolates four channels in half the time of three."""
 
 
 class Match(NamedTuple):
@@ -96,11 +98,12 @@ def make_view(crop_chw: Tensor, *, coarse_color: bool = False) -> CropView:
     """
     on_cpu = crop_chw.device.type == "cpu"
     if not (on_cpu and coarse_color):
-        images = (_hwc(crop_chw),) if on_cpu else ()
+        images = (_padded_hwc(crop_chw),) if on_cpu else ()
         return CropView(crop_chw, make_thumbnail(crop_chw), images)
     side_px = THUMBNAIL_PX * max(1, crop_chw.shape[1] // (2 * THUMBNAIL_PX))
     half_chw = average_areas(crop_chw, (side_px, side_px))
-    return CropView(crop_chw, make_thumbnail(half_chw), (luma_of_crop(crop_chw), _hwc(half_chw)))
+    images = luma_of_crop(crop_chw), _padded_hwc(half_chw)
+    return CropView(crop_chw, make_thumbnail(half_chw), images)
 
 
 def motion_compensated_average(
@@ -192,9 +195,11 @@ def _average_by_opencv(
     )
     coarse = -_weighted_sum([match.brightness_offset_hwc for match in matches], ratios)
     if half_size:
-        change = cv2.merge([change] * 3)
-        color = without_luma(half_size[0])
+        change = cv2.cvtColor(change, cv2.COLOR_GRAY2RGB)
+        color = without_luma(_unpadded(half_size[0]))
         coarse = enlarge(coarse, color.shape) + color
+    else:
+        change = _unpadded(change)
     rgb = _hwc(current.crop_chw)
     total = enlarge(coarse, rgb.shape)
     cv2.add(rgb, cv2.add(change, total, dst=total), dst=total)
@@ -204,7 +209,7 @@ def _average_by_opencv(
 def _weighted_sum(images_hwc: Sequence[FloatArray], ratios_hw: Sequence[FloatArray]) -> FloatArray:
     total = np.zeros_like(images_hwc[0])
     for image, ratio in zip(images_hwc, ratios_hw, strict=True):
-        total += image * ratio[:, :, None]
+        cv2.accumulateProduct(image, _repeated(ratio, image.shape[2]), total)
     return total
 
 
@@ -247,10 +252,9 @@ def warped_change(
         The sum of weighted differences, in the shape of ``current``.
     """
     total = np.zeros_like(current)
-    width = current.shape[1]
     channels = 1 if current.ndim == 2 else current.shape[2]
     for other, flow, ratio in zip(others, flows, ratios, strict=True):
-        times = width // flow.shape[1]
+        times = current.shape[1] // flow.shape[1]
         small = [*_padded_targets(flow, times), _padded(ratio)]
         band = max(1, _BAND_ROWS // times)
         for first in range(0, len(flow), band):
@@ -266,20 +270,21 @@ def warped_change(
 def _repeated(weights_hw: FloatArray, channels: int) -> FloatArray:
     if channels == 1:
         return weights_hw
-    return np.asarray(cv2.merge([weights_hw] * channels), dtype=np.float32)
+    code = cv2.COLOR_GRAY2RGB if channels == 3 else cv2.COLOR_GRAY2RGBA
+    return np.asarray(cv2.cvtColor(weights_hw, code), dtype=np.float32)
 
 
 def _padded_targets(flow: Flow, times: int) -> tuple[FloatArray, FloatArray]:
     """Return x and y of every cell's target in pixels, ``times`` of them a cell, padded by one."""
     height, width = flow.shape[:2]
-    x, y = (_padded(flow[:, :, axis] * np.float32(times)) for axis in (0, 1))
+    x, y = (_padded(move) for move in cv2.split(flow * np.float32(times)))
     middle = np.float32((times - 1) / 2)
     x += np.arange(-1, width + 1, dtype=np.float32) * times + middle
     y += (np.arange(-1, height + 1, dtype=np.float32) * times + middle)[:, None]
     return x, y
 
 
-def _padded(cells: FloatArray) -> FloatArray:
+def _padded(cells: MatLike) -> FloatArray:
     return np.asarray(cv2.copyMakeBorder(cells, 1, 1, 1, 1, cv2.BORDER_REPLICATE), np.float32)
 
 
@@ -300,3 +305,11 @@ def enlarge(small: FloatArray, shape: tuple[int, ...]) -> FloatArray:
 
 def _hwc(crop_chw: Tensor) -> FloatArray:
     return np.ascontiguousarray(crop_chw.permute(1, 2, 0).numpy())
+
+
+def _padded_hwc(crop_chw: Tensor) -> FloatArray:
+    return np.asarray(cv2.cvtColor(_hwc(crop_chw), cv2.COLOR_RGB2RGBA), dtype=np.float32)
+
+
+def _unpadded(image_hwc: FloatArray) -> FloatArray:
+    return np.asarray(cv2.cvtColor(image_hwc, cv2.COLOR_RGBA2RGB), dtype=np.float32)

@@ -38,11 +38,11 @@ class RegionImage(NamedTuple):
 
     def at(self, places: Places) -> FloatArray:
         """Return what the image shows at places; beyond the region its border is repeated."""
-        return sample_at(self.cells, *self._cells_at(places))
+        return sample_at(self.cells, *self.cells_at(places))
 
     def contains(self, places: Places) -> NDArray[np.bool_]:
         """Return which places are in the region."""
-        x, y = self._cells_at(places)
+        x, y = self.cells_at(places)
         height, width = self.cells.shape[:2]
         return (x > -0.5) & (x < width - 0.5) & (y > -0.5) & (y < height - 0.5)
 
@@ -61,7 +61,8 @@ class RegionImage(NamedTuple):
             self.origin_xy, (cell_x * width / size_wh[0], cell_y * height / size_wh[1]), cells
         )
 
-    def _cells_at(self, places: Places) -> Places:
+    def cells_at(self, places: Places) -> Places:
+        """Return x and y of places in cells of the image."""
         x, y = (
             (place + np.float32(0.5 - origin)) * np.float32(1 / cell) - np.float32(0.5)
             for place, origin, cell in zip(places, self.origin_xy, self.cell_xy, strict=True)

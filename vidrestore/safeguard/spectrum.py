@@ -31,8 +31,10 @@ def mean_decades(
     power: Array, bins: NDArray[np.int64], bin_count: int, included: NDArray[np.bool_]
 ) -> Array:
     """Return the mean of the included power in every bin, in decades, smoothed over three bins."""
-    total = np.bincount(bins, weights=(power * included).ravel(), minlength=bin_count + 1)
-    count = np.bincount(bins, weights=included.ravel(), minlength=bin_count + 1)
+    chosen = included.ravel()
+    bins = bins[chosen]
+    total = np.bincount(bins, weights=power.ravel()[chosen], minlength=bin_count + 1)
+    count = np.bincount(bins, minlength=bin_count + 1)
     total, count = total[:bin_count], count[:bin_count]
     decades = np.log10(total / np.maximum(1, count) + 1e-6)
     return np.convolve(np.pad(decades, 1, mode="edge"), np.ones(3) / 3, mode="valid")
