@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from support.clips import Clip, make_clip
 from support.faceclips import FACE_SIZE_HW, face_picture, three_shot_film
+from support.video_copies import frames_of
 
 import vidrestore
 import vidrestore.vapoursynth
 from vidrestore import ConfigError, MediaError, RestoreSettings
-from vidrestore.media.input.source import open_source
 from vidrestore.types import Frame, Plane
 
 vs: Any = pytest.importorskip("vapoursynth", reason="VapourSynth is not installed")
@@ -58,11 +58,6 @@ def planes_of(clip: Any, number: int) -> list[Plane]:
     return [*planes[1:], planes[0]] if clip.format.color_family == vs.RGB else planes
 
 
-def decoded(film: Path) -> list[Frame]:
-    with open_source(film) as source:
-        return list(source)
-
-
 def expected(film: Path, settings: RestoreSettings) -> list[tuple[Plane, ...]]:
     return [frame.planes for frame in vidrestore.open(film, settings=settings).restored()]
 
@@ -74,7 +69,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_frames_equal_those_of_the_command_line_in_any_order(film: Path) -> None:
-    frames, expected_frames = decoded(film), expected(film, SETTINGS)
+    frames, expected_frames = frames_of(film), expected(film, SETTINGS)
     assert any((a != b.planes[0]).any() for (a, *_), b in zip(expected_frames, frames, strict=True))
 
     in_order = vidrestore.vapoursynth.restore(clip_of(frames, vs.YUV420P8), settings=SETTINGS)
@@ -109,7 +104,7 @@ def test_every_sample_type_is_restored_without_conversion(
     film = make_clip(tmp_path / "film.mkv", clip)
 
     restored = vidrestore.vapoursynth.restore(
-        clip_of(decoded(film), getattr(vs, name)), settings=SETTINGS
+        clip_of(frames_of(film), getattr(vs, name)), settings=SETTINGS
     )
     assert restored.format.id == getattr(vs, name)
     for number, wanted in enumerate(expected(film, SETTINGS)):
@@ -122,7 +117,7 @@ def test_a_background_makes_a_larger_clip(tmp_path: Path) -> None:
     settings = RestoreSettings(device="cpu", precision="fp32", background="compact", scale=2)
 
     restored = vidrestore.vapoursynth.restore(
-        clip_of(decoded(film), vs.YUV420P8), settings=settings
+        clip_of(frames_of(film), vs.YUV420P8), settings=settings
     )
     assert (restored.width, restored.height) == (256, 192)
     assert_planes(planes_of(restored, 1), expected(film, settings)[1])

@@ -11,6 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from support.records import make_report
 
 from vidrestore import JobSettings, RestoreSettings, __version__
 from vidrestore.cli import main
@@ -24,19 +25,13 @@ from vidrestore.progress import Progress, ProgressCallback
 ROOT = Path(__file__).parents[2]
 
 
-REPORT = RestoreReport(
-    frames=3,
+REPORT = make_report(
     faces=3,
     shot_records=(
         ShotRecord(shot=0, first_frame=0, last_frame=2, start_seconds=0.0, one_tone=False),
     ),
     track_records=(TrackRecord(track=0, shot=0, first_frame=0, last_frame=2, faces=3),),
     timing={"restore": 0.5},
-    device="cpu",
-    precision="fp32",
-    model="lite",
-    damaged_packets=0,
-    notes=(),
 )
 
 

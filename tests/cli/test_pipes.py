@@ -19,16 +19,15 @@ from support.clips import Clip, Sound, make_clip
 from support.faceclips import face_picture
 from support.fake_restorer import load_fake_restorer
 from support.fields import interlaced_clip
+from support.video_copies import frames_of
 
 from vidrestore.cli import main
 from vidrestore.cli.exit_codes import ExitCode
 from vidrestore.jobs.store.job_folder import count_finished_segments
-from vidrestore.media.input.source import open_source
 from vidrestore.media.y4m import MAGIC, Y4mHeader
 from vidrestore.pipeline import setup
 from vidrestore.restore.restorer import Restorer
 from vidrestore.storage import standard_streams
-from vidrestore.types import Frame
 
 _TESTS = Path(__file__).parents[1]
 _COMMAND = """
@@ -110,11 +109,6 @@ def ffmpeg(*words: str | Path, sent: bytes = b"") -> bytes:
 
 def as_y4m(path: Path) -> bytes:
     return ffmpeg("-i", path, "-f", "yuv4mpegpipe", "-strict", "-1", "-")
-
-
-def frames_of(path: Path) -> list[Frame]:
-    with open_source(path) as source:
-        return list(source)
 
 
 def header_of(stream: bytes) -> Y4mHeader:

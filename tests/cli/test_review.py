@@ -1,17 +1,14 @@
 """``vidrestore review``, ``--review``, and the command on the page that restores one track."""
 
-import json
-import re
 import shlex
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import pytest
 from support.clips import Clip, make_clip
 from support.faceclips import FACE_SIZE_HW, face_picture
-from support.reviews import ReviewFiles, review_files
+from support.reviews import ReviewFiles, data_of, review_files
 
 from vidrestore import RestoreSettings
 from vidrestore.cli import main
@@ -21,13 +18,6 @@ from vidrestore.cli.restore import parse_restore
 from vidrestore.pipeline.record_lines import plain_settings
 from vidrestore.record import RecordReader
 from vidrestore.settings import parse_track_strengths, settings_of
-
-
-def data_of(page: Path) -> dict[str, Any]:
-    (text,) = re.findall(
-        r'<script type="application/json" id="data">(.*?)</script>', page.read_text(), re.DOTALL
-    )
-    return json.loads(text)
 
 
 def review_arguments(files: ReviewFiles, *more: str) -> list[str]:

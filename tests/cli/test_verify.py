@@ -27,7 +27,7 @@ def test_a_faithful_result_prints_a_table_and_returns_0(
         assert main(["verify", str(film), str(result), option, str(record)]) == 0
         lines = capsys.readouterr().out.splitlines()
         names = {line.split("  ")[0] for line in lines}
-        assert {"frames", "time stamps", "samples outside masks", "record"} <= names
+        assert {"frames", "timestamps", "samples outside masks", "record"} <= names
         assert sum(" kept " in line for line in lines) == len(lines) - 1
         assert lines[-1].endswith("r.mkv: all checks passed")
 

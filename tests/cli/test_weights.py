@@ -3,11 +3,11 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pytest
-from support.web import serving
+from support.web import Site, serving, weights_entry
 
 from vidrestore.cli import main, weights
 from vidrestore.weights import manifest
-from vidrestore.weights.manifest import WEIGHTS, WeightsEntry
+from vidrestore.weights.manifest import WEIGHTS
 
 BODY = b"tensors" * 100
 
@@ -19,18 +19,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def add_to_manifest(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    entry = WeightsEntry(
-        name="net",
-        file_name="net.pth",
-        url=url,
-        size_bytes=len(BODY),
-        sha256=hashlib.sha256(BODY).hexdigest(),
-        licensor="the Tests",
-        license="MIT",
-        non_commercial=True,
-        purpose="a test",
-    )
+def add_to_manifest(served: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    sha256 = hashlib.sha256(BODY).hexdigest()
+    entry = weights_entry(served, size_bytes=len(BODY), sha256=sha256, non_commercial=True)
     table = MappingProxyType({"net": entry})
     monkeypatch.setattr(manifest, "WEIGHTS", table)
     monkeypatch.setattr(weights, "WEIGHTS", table)
@@ -57,7 +48,7 @@ def test_a_fetched_checkpoint_is_listed_and_verified_and_its_license_printed(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with serving(BODY) as site:
-        add_to_manifest(site.url, monkeypatch)
+        add_to_manifest(site, monkeypatch)
         assert main(["weights", "fetch", "net"]) == 0
     out, err = capfd.readouterr()
     assert out == f"{folder / 'net.pth'}\n"
@@ -74,7 +65,7 @@ def test_a_license_is_printed_once_or_later_if_quiet_suppressed_it(
 ) -> None:
     notice = "warning: net: net.pth is licensed by the Tests (MIT): not for commercial use\n"
     with serving(BODY) as site:
-        add_to_manifest(site.url, monkeypatch)
+        add_to_manifest(site, monkeypatch)
         assert main(["weights", "fetch", "net", "--quiet"]) == 0
     assert capfd.readouterr().err == ""
     assert main(["weights", "fetch", "net"]) == 0
@@ -86,7 +77,7 @@ def test_a_license_is_printed_once_or_later_if_quiet_suppressed_it(
 def test_the_list_marks_partial_downloads_and_files_of_the_wrong_size(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    add_to_manifest("http://127.0.0.1:1/net.pth", monkeypatch)
+    add_to_manifest(Site(body=BODY, url="http://127.0.0.1:1/net.pth"), monkeypatch)
     (folder / "net.pth.part").write_bytes(BODY[:10])
     assert main(["weights", "list"]) == 0
     assert " partly " in capfd.readouterr().out
@@ -99,7 +90,7 @@ def test_the_list_marks_partial_downloads_and_files_of_the_wrong_size(
 def test_a_damaged_checkpoint_fails_to_verify(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    add_to_manifest("http://127.0.0.1:1/net.pth", monkeypatch)
+    add_to_manifest(Site(body=BODY, url="http://127.0.0.1:1/net.pth"), monkeypatch)
     (folder / "net.pth").write_bytes(BODY[:-1] + b"x")
 
     assert main(["weights", "verify"]) == 1
@@ -110,7 +101,7 @@ def test_a_failed_download_is_a_one_line_error(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with serving(b"something else, and longer" * 100) as site:
-        add_to_manifest(site.url, monkeypatch)
+        add_to_manifest(site, monkeypatch)
         assert main(["weights", "fetch", "net", "--quiet"]) == 1
 
     out, err = capfd.readouterr()

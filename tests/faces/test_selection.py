@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 import numpy as np
-from support.faces import landmarks_at, tracked_frames
+from support.faces import landmarks_at, tracked_at, tracked_frames
 
 from vidrestore.faces.selection import face_side_px, select_faces
 from vidrestore.types import TrackedFace, TrackedFrame
@@ -10,13 +10,7 @@ from vidrestore.types import TrackedFace, TrackedFrame
 def face_of(track_id: int, side_px: float, *, wide: bool = False) -> TrackedFace:
     width, height = (side_px, 0.7 * side_px) if wide else (0.7 * side_px, side_px)
     points = landmarks_at((50.0, 50.0)).astype(np.float32)
-    return TrackedFace(
-        track_id=track_id,
-        box_xyxy=(10.0, 10.0, 10.0 + width, 10.0 + height),
-        score=0.9,
-        landmarks_xy=points,
-        raw_landmarks_xy=points,
-    )
+    return tracked_at(points, track_id=track_id, box_xyxy=(10.0, 10.0, 10.0 + width, 10.0 + height))
 
 
 def film(*frames: tuple[TrackedFace, ...]) -> list[TrackedFrame]:

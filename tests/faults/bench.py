@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 from support.clips import Clip, make_clip, number_of, packets_of
+from support.video_copies import frames_of
 
 from vidrestore.cli import main
-from vidrestore.media.input.source import open_source
 from vidrestore.types import Frame
 
 LOSSLESS = ("--codec", "ffv1", "--device", "cpu", "--quiet")
@@ -107,12 +107,6 @@ class Bench:
             touched = 0 if path.is_dir() else stat.st_mtime_ns
             result[str(path.relative_to(self.folder))] = (stat.st_ino, touched, stat.st_mode)
         return result
-
-
-def frames_of(path: Path) -> list[Frame]:
-    """Return the frames of a film or a folder."""
-    with open_source(path) as source:
-        return list(source)
 
 
 def audio_packets(path: Path) -> list[bytes]:

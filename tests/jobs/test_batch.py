@@ -10,6 +10,7 @@ from support.clips import Clip, make_clip
 from support.faceclips import FACE_SIZE_HW, face_picture
 from support.fake_restorer import InterruptError, load_fake_restorer
 from support.local_cluster import LocalCluster, open_local_engine
+from support.records import make_report
 
 from vidrestore import JobSettings, RestoreSettings, restore_video
 from vidrestore.errors import ConfigError, MediaError
@@ -21,18 +22,7 @@ from vidrestore.jobs.store.job_folder import job_folder_path
 from vidrestore.pipeline import setup as prepared
 from vidrestore.pipeline.report import RestoreReport
 
-NOTHING = RestoreReport(
-    frames=3,
-    faces=0,
-    shot_records=(),
-    track_records=(),
-    timing={},
-    device="cpu",
-    precision="float32",
-    model="lite",
-    damaged_packets=0,
-    notes=(),
-)
+NOTHING = make_report()
 
 
 def names(films: tuple[BatchVideo, ...]) -> list[tuple[str, str]]:

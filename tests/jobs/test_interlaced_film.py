@@ -20,15 +20,14 @@ from support.fields import (
     telecined_clip,
     telecined_picture,
 )
+from support.video_copies import frames_of
 
 from vidrestore import JobSettings, RestoreReport, RestoreSettings
 from vidrestore.errors import ConfigError, MediaError
 from vidrestore.jobs.run import restore_video
-from vidrestore.media.input.source import open_source
 from vidrestore.media.input.video_info import probe
 from vidrestore.record import RecordReader
 from vidrestore.settings import Deinterlace
-from vidrestore.types import Frame
 
 SIZE_HW = (48, 96)
 FRAMES = 12
@@ -42,11 +41,6 @@ def restore(
     target = source.with_name(name)
     chosen = replace(SETTINGS, **settings)  # type: ignore[arg-type]
     return target, restore_video(source, target, settings=chosen, job=job)
-
-
-def frames_of(path: Path) -> list[Frame]:
-    with open_source(path) as source:
-        return list(source)
 
 
 def assert_same_frames(one: Path, other: Path) -> None:

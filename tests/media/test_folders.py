@@ -97,7 +97,7 @@ def test_the_audio_file_next_to_an_image_sequence_verifies(
 
     verification = verify(film, tmp_path / "whole")
     assert changed_names(verification) == []
-    assert find_check(verification, "sound").result == "kept"
+    assert find_check(verification, "audio").result == "kept"
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv"])
@@ -120,7 +120,7 @@ def test_the_audio_file_next_to_images_of_a_time_range_verifies(
     verification = verify(film, tmp_path / "out", evidence_paths=[record])
 
     assert changed_names(verification) == []
-    assert find_check(verification, "sound").result == "kept"
+    assert find_check(verification, "audio").result == "kept"
     assert sound_packets(tmp_path / "out" / "sound.mka")[-1][0] < Fraction("0.8")
 
 

@@ -8,7 +8,7 @@ from threading import active_count
 import numpy as np
 import pytest
 import torch
-from support.faces import ScriptedDetector, example_images, face_at, frame_of
+from support.faces import ScriptedDetector, example_images, face_at, frame_of, tracked_at
 from torch import Tensor, nn
 
 from vidrestore.models.common.outputs import RestorerOutput
@@ -19,7 +19,7 @@ from vidrestore.restore.restorer import Restorer
 from vidrestore.restore.settings import TemporalConfig
 from vidrestore.settings import RestoreSettings
 from vidrestore.stage_timer import Stopwatch
-from vidrestore.types import DisplayGeometry, FinishedFrame, TrackedFace, TrackedFrame
+from vidrestore.types import DisplayGeometry, FinishedFrame, TrackedFrame
 
 SIZE_HW = (128, 128)
 POINTS = face_at((62.0, 62.0), eyes_px=32.0)
@@ -48,13 +48,7 @@ def stages(steady: float, batch_size: int = 4) -> Stages:
 def tracked_frames_with_noise(count: int) -> list[TrackedFrame]:
     """Return frames of a face at rest, each with different noise."""
     picture = example_images(1)[0][0:256:2, 170:426:2].astype(np.float32)
-    face = TrackedFace(
-        track_id=1,
-        box_xyxy=POINTS.box_xyxy,
-        score=1.0,
-        landmarks_xy=POINTS.landmarks_xy,
-        raw_landmarks_xy=POINTS.landmarks_xy,
-    )
+    face = tracked_at(POINTS.landmarks_xy, box_xyxy=POINTS.box_xyxy)
     frames: list[TrackedFrame] = []
     for index in range(count):
         noise = np.random.default_rng(index).normal(0, 4, picture.shape)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from support.faces import face_at
+from support.faces import face_at, tracked_at
 from support.frames import GBR, GRAY16, YUV420, YUV422P10, random_frame
 from torch import Tensor, nn
 
@@ -29,7 +29,6 @@ from vidrestore.types import (
     Frame,
     PixelFormat,
     Plane,
-    TrackedFace,
 )
 
 SIZE_HW = (96, 128)
@@ -206,13 +205,7 @@ def finished_field(
     points = np.zeros((5, 2), np.float32)
     made = tuple(
         FinishedFace(
-            face=TrackedFace(
-                track_id=track,
-                box_xyxy=(0.0, 0.0, 1.0, 1.0),
-                score=1.0,
-                landmarks_xy=points,
-                raw_landmarks_xy=points,
-            ),
+            face=tracked_at(points, track_id=track, box_xyxy=(0.0, 0.0, 1.0, 1.0)),
             assessment=verdict,
             mask_xyxy=mask,
             luma_before=None if mask is None else 100.0 + field.index,

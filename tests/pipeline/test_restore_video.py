@@ -16,21 +16,16 @@ from support.clips import (
     packets_of,
 )
 from support.faceclips import FACE_SIZE_HW, face_picture, sideways_face_picture
+from support.video_copies import frames_of
 
 from vidrestore import RestoreReport, RestoreSettings, restore_video
 from vidrestore.errors import ConfigError, MediaError
-from vidrestore.media.input.source import open_source
 from vidrestore.media.input.video_info import probe
 from vidrestore.progress import Progress
 from vidrestore.types import Frame
 
 LOSSLESS = {"codec": "ffv1", "device": "cpu", "precision": "fp32"}
 FRAMES = 10
-
-
-def frames_of(path: Path) -> list[Frame]:
-    with open_source(path) as source:
-        return list(source)
 
 
 def face_clip(folder: Path, name: str = "face.mkv", **changes: object) -> Path:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from support.clips import Clip, make_clip
 from support.faceclips import FACE_SIZE_HW, face_picture
+from support.video_copies import frames_of
 
 from vidrestore import RestoreSettings, restore_video
 from vidrestore.faces.detection.mtcnn_detector import MtcnnDetector, packaged_mtcnn
@@ -40,11 +41,6 @@ def restore(film: Path, **settings: Any) -> tuple[list[Frame], list[dict[str, An
     faces = [line["faces"][0] for line in lines if line["kind"] == "frame" and line["faces"]]
     with open_source(target) as source:
         return list(source), faces
-
-
-def frames_of(film: Path) -> list[Frame]:
-    with open_source(film) as source:
-        return list(source)
 
 
 def is_changed(first: Frame, other: Frame) -> bool:

@@ -2,37 +2,20 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import cycle
 
-import numpy as np
 import pytest
 import torch
-from support.frames import GRAY, random_frame
+from support.faces import frame_with_crops
 
 from vidrestore.restore.batching import Restore, restore_frames
-from vidrestore.types import AlignedFace, AlignedFrame, RestoredCrops, TrackedFace
-
-POINTS = np.array([[1, 1], [3, 1], [2, 2], [1, 3], [3, 3]], dtype=np.float32)
+from vidrestore.types import AlignedFrame, RestoredCrops
 
 
 def aligned_frame(index: int, faces: int, *, sides_px: Sequence[int] = (512,)) -> AlignedFrame:
     """Return a frame whose crops are filled with their track's number, of these sides in turn."""
     numbers = [100 * index + face for face in range(faces)]
-    return AlignedFrame(
-        frame=random_frame(GRAY, (8, 8), index=index),
-        shot=0,
-        faces=tuple(
-            AlignedFace(
-                face=TrackedFace(
-                    track_id=number,
-                    box_xyxy=(0, 0, 4, 4),
-                    score=1.0,
-                    landmarks_xy=POINTS,
-                    raw_landmarks_xy=POINTS,
-                ),
-                display_to_crop=np.eye(2, 3),
-                crop_chw=torch.full((3, side, side), float(number)),
-            )
-            for number, side in zip(numbers, cycle(sides_px), strict=False)
-        ),
+    sides = zip(numbers, cycle(sides_px), strict=False)
+    return frame_with_crops(
+        index, ((number, torch.full((3, side, side), float(number))) for number, side in sides)
     )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from support.faces import tracked_at
 from support.frames import GRAY, random_frame
 from torch import Tensor
 
@@ -18,7 +19,6 @@ from vidrestore.types import (
     FloatArray,
     RestoredFace,
     RestoredFrame,
-    TrackedFace,
 )
 
 CONFIG = EdgeGainConfig()
@@ -37,13 +37,7 @@ def soft_disc(*, side_px: int = 128, noise: float = 0.0) -> FloatArray:
 
 
 def aligned(crop_chw: Tensor, *, display_to_crop: NDArray[np.float64]) -> AlignedFace:
-    face = TrackedFace(
-        track_id=1,
-        landmarks_xy=POINTS,
-        box_xyxy=(0, 0, 4, 4),
-        score=1.0,
-        raw_landmarks_xy=POINTS,
-    )
+    face = tracked_at(POINTS)
     return AlignedFace(face=face, display_to_crop=display_to_crop, crop_chw=crop_chw)
 
 

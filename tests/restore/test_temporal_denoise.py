@@ -3,17 +3,15 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pytest
 import torch
-from support.faces import example_images
-from support.frames import GRAY, random_frame
+from support.faces import example_images, frame_with_crops
 from torch import Tensor
 
 from vidrestore.errors import ConfigError
 from vidrestore.restore.settings import TemporalConfig
 from vidrestore.restore.temporal_denoise import denoise_clip, denoise_frames
-from vidrestore.types import AlignedFace, AlignedFrame, TrackedFace
+from vidrestore.types import AlignedFrame
 from vidrestore.warp import average_areas
 
-POINTS = np.array([[1, 1], [3, 1], [2, 2], [1, 3], [3, 3]], dtype=np.float32)
 CONFIG = TemporalConfig()
 
 
@@ -24,27 +22,6 @@ def crop(seed: int, *, scene: int = 0, sigma: float = 0.04) -> Tensor:
     clean = (square.permute(2, 0, 1).float() / 255).repeat_interleave(2, 1).repeat_interleave(2, 2)
     noise = np.random.default_rng(seed).normal(0, sigma, clean.shape)
     return (clean + torch.from_numpy(noise.astype(np.float32))).clamp(0, 1)
-
-
-def frame_with(index: int, faces: Sequence[tuple[int, Tensor]]) -> AlignedFrame:
-    return AlignedFrame(
-        frame=random_frame(GRAY, (8, 8), index=index),
-        shot=0,
-        faces=tuple(
-            AlignedFace(
-                face=TrackedFace(
-                    track_id=track,
-                    box_xyxy=(0, 0, 4, 4),
-                    score=1.0,
-                    landmarks_xy=POINTS,
-                    raw_landmarks_xy=POINTS,
-                ),
-                display_to_crop=np.eye(2, 3),
-                crop_chw=image,
-            )
-            for track, image in faces
-        ),
-    )
 
 
 def restorer_inputs(frames: Sequence[AlignedFrame]) -> list[Tensor]:
@@ -61,32 +38,32 @@ def test_denoising_halves_the_trembling_of_a_noisy_still_face() -> None:
 
 def test_a_track_and_a_clip_are_denoised_alike() -> None:
     clip = [crop(seed) for seed in range(4)]
-    frames = [frame_with(index, [(7, image)]) for index, image in enumerate(clip)]
+    frames = [frame_with_crops(index, [(7, image)]) for index, image in enumerate(clip)]
     alone = denoise_clip(clip, config=CONFIG, coarse_color=True)  # as the gray frames
     for result, expected in zip(restorer_inputs(frames), alone, strict=True):
         assert torch.equal(result, expected)
 
 
 def test_frames_across_a_shot_change_have_no_influence() -> None:
-    before = [frame_with(index, [(1, crop(index, scene=1))]) for index in range(3)]
-    after = [frame_with(3 + index, [(2, crop(10 + index))]) for index in range(3)]
+    before = [frame_with_crops(index, [(1, crop(index, scene=1))]) for index in range(3)]
+    after = [frame_with_crops(3 + index, [(2, crop(10 + index))]) for index in range(3)]
     alone, together = restorer_inputs(after), restorer_inputs([*before, *after])
     for result, expected in zip(together[3:], alone, strict=True):
         assert torch.equal(result, expected)
 
 
 def test_a_single_image_is_not_denoised() -> None:
-    (only,) = denoise_frames([frame_with(0, [(1, crop(0)), (2, crop(1))])], config=CONFIG)
+    (only,) = denoise_frames([frame_with_crops(0, [(1, crop(0)), (2, crop(1))])], config=CONFIG)
     assert [face.denoised_chw for face in only.faces] == [None, None]
     assert only.faces[0].restorer_input_chw is only.faces[0].crop_chw
 
 
 def test_faces_are_averaged_within_their_track_only() -> None:
     frames = [
-        frame_with(0, [(1, crop(0)), (2, crop(1, scene=1))]),
-        frame_with(1, [(2, crop(2, scene=1))]),
-        frame_with(2, []),
-        frame_with(3, [(1, crop(3))]),
+        frame_with_crops(0, [(1, crop(0)), (2, crop(1, scene=1))]),
+        frame_with_crops(1, [(2, crop(2, scene=1))]),
+        frame_with_crops(2, []),
+        frame_with_crops(3, [(1, crop(3))]),
     ]
     done = list(denoise_frames(frames, config=CONFIG))
     assert [frame.frame.index for frame in done] == [0, 1, 2, 3]
@@ -116,7 +93,7 @@ def test_only_the_later_neighbors_are_buffered() -> None:
         nonlocal taken
         for index in range(12):
             taken += 1
-            yield frame_with(index, [])
+            yield frame_with_crops(index, [])
 
     for given, _ in enumerate(denoise_frames(frames(), config=CONFIG)):
         assert taken - given <= CONFIG.context_frames + 1
@@ -134,7 +111,7 @@ def test_settings_out_of_range_are_refused(setting: str, value: float) -> None:
 def test_crops_of_another_size_are_no_neighbors() -> None:
     large = [crop(index) for index in range(3)]
     small = [average_areas(crop(10 + index), (256, 256)) for index in range(3)]
-    frames = [frame_with(index, [(1, image)]) for index, image in enumerate([*large, *small])]
+    frames = [frame_with_crops(index, [(1, image)]) for index, image in enumerate([*large, *small])]
     alone = [*restorer_inputs(frames[:3]), *restorer_inputs(frames[3:])]
     for result, expected in zip(restorer_inputs(frames), alone, strict=True):
         assert torch.equal(result, expected)

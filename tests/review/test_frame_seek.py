@@ -56,7 +56,7 @@ def test_a_frame_is_found_by_number_for_any_container_times(tmp_path: Path, name
     path = make_clip(tmp_path / name, Clip(size_hw=(16, 96), ticks=tuple(range(400))))
 
     expected = [0, 4, 7, 380, 399]
-    # AVI has no time stamps: with B-frames, those that are made up are off by a frame.
+    # AVI has no timestamps: with B-frames, those that are made up are off by a frame.
     times = [FrameTime(seconds=Fraction(number, 25), number=number) for number in expected]
     assert numbers_at(path, times) == expected
 

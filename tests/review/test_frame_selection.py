@@ -1,3 +1,6 @@
+from itertools import repeat
+
+from support.records import make_frame
 from support.reviews import review_face, review_frames
 
 from vidrestore.record import FrameRecord
@@ -15,19 +18,10 @@ from vidrestore.review.tracks import Track, read_tracks
 
 def track_with(similarities: list[float | None], strengths: list[float] | None = None) -> Track:
     frames = [
-        FrameRecord(
-            index=at,
-            pts=at,
-            shot=0,
-            faces=(
-                review_face(
-                    0,
-                    identity_similarity=similar,
-                    strength=1.0 if strengths is None else strengths[at],
-                ),
-            ),
+        make_frame(at, faces=(review_face(0, identity_similarity=similar, strength=strength),))
+        for at, (similar, strength) in enumerate(
+            zip(similarities, strengths or repeat(1.0), strict=False)
         )
-        for at, similar in enumerate(similarities)
     ]
     (track,) = read_tracks(frames).tracks
     return track

@@ -1,22 +1,22 @@
 import base64
 import hashlib
-import json
 import re
 import shlex
 from fractions import Fraction
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from support.clips import Clip, make_clip
+from support.records import make_frame
 from support.reviews import (
     BRIGHT,
     DARK,
     ReviewFiles,
+    data_of,
     film_picture,
     review_face,
     review_files,
@@ -50,13 +50,6 @@ class Elements(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self.tags:
             self.texts.setdefault(self.tags[-1][0], []).append(data)
-
-
-def data_of(page: Path) -> dict[str, Any]:
-    (text,) = re.findall(
-        r'<script type="application/json" id="data">(.*?)</script>', page.read_text(), re.DOTALL
-    )
-    return json.loads(text)
 
 
 def decode_gray(uri: str) -> NDArray[np.uint8]:
@@ -198,13 +191,8 @@ def test_only_the_most_changed_tracks_have_images_and_all_are_in_the_table(
 ) -> None:
     count = MAX_TRACKS + 3
     frames = [
-        FrameRecord(
-            index=at,
-            pts=at,
-            shot=0,
-            # Track n is there in n + 1 frames.
-            faces=tuple(review_face(0, track=number) for number in range(count) if number >= at),
-        )
+        # Track n is there in n + 1 frames.
+        make_frame(at, faces=tuple(review_face(0, track=number) for number in range(at, count)))
         for at in range(count)
     ]
     page = review_files(tmp_path, frames, count=count).written()

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from support.records import make_frame
 from support.reviews import review_face, review_frames, shifted_points
 
 from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
@@ -43,7 +44,7 @@ def test_frames_faces_and_shots_are_counted() -> None:
 
 def test_reasons_are_counted_and_their_number_is_bounded() -> None:
     faces = [review_face(0, reason=f"reason {min(number, 30)}") for number in range(60)]
-    frames = [FrameRecord(index=at, pts=at, shot=0, faces=(face,)) for at, face in enumerate(faces)]
+    frames = [make_frame(at, faces=(face,)) for at, face in enumerate(faces)]
 
     reasons = only_track(frames).reasons
     assert len(reasons) <= 13
@@ -53,12 +54,7 @@ def test_reasons_are_counted_and_their_number_is_bounded() -> None:
 
 def test_a_face_in_uniform_motion_has_no_jitter() -> None:
     frames = [
-        FrameRecord(
-            index=at,
-            pts=at,
-            shot=0,
-            faces=(review_face(0, points_xy=shifted_points(3.0 * at)),),
-        )
+        make_frame(at, faces=(review_face(0, points_xy=shifted_points(3.0 * at)),))
         for at in range(5)
     ]
 

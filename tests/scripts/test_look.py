@@ -10,7 +10,14 @@ import pytest
 from numpy.typing import NDArray
 from support.faceclips import face_picture, sideways_face_picture
 from support.faces import face_at
-from support.lookscripts import face_film, look, look_sheet, run_script, sharpened_picture
+from support.lookscripts import (
+    face_film,
+    look,
+    look_sheet,
+    run_script,
+    sharpened_picture,
+    woven_picture,
+)
 
 GRAY = 40
 
@@ -100,12 +107,7 @@ def test_a_face_is_upright_and_of_one_size_for_any_film_and_result(
 def test_one_field_of_an_interlaced_film_is_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def woven(number: int, size_hw: tuple[int, int]) -> NDArray[np.uint8]:
-        picture = face_picture(number, size_hw).copy()
-        picture[1::2] //= 4
-        return picture
-
-    film = face_film(tmp_path / "fields.mkv", frames=4, picture=woven, field_order="tff")
+    film = face_film(tmp_path / "fields.mkv", frames=4, picture=woven_picture, field_order="tff")
     flagless = face_film(tmp_path / "whole.mkv", frames=4, picture=face_picture)
     arguments = ("--frame", 0, "--count", 1)
     sheet = sheet_of(tmp_path / "x.png", film, flagless, *arguments, monkeypatch=monkeypatch)

@@ -15,6 +15,7 @@ from support.lookscripts import (
     measure_visible,
     run_script,
     sharpened_picture,
+    woven_picture,
 )
 
 
@@ -99,12 +100,7 @@ def test_rotated_films_images_and_other_sizes_are_measured_as_displayed(
 def test_fields_of_an_interlaced_film_are_compared_separately(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def woven(number: int, size_hw: tuple[int, int]) -> NDArray[np.uint8]:
-        picture = face_picture(number, size_hw).copy()
-        picture[1::2] //= 4
-        return picture
-
-    film = face_film(tmp_path / "fields.mkv", frames=4, picture=woven, field_order="tff")
+    film = face_film(tmp_path / "fields.mkv", frames=4, picture=woven_picture, field_order="tff")
     with film_pairs.open_container(film) as opened:
         frame = next(iter(opened.source))
         luma = film_pairs.luma_levels(opened.shown(frame), opened.geometry, (100, 40, 200, 140))

@@ -47,7 +47,7 @@ class Clip:
     time_base: Fraction = 1 / RATE
     last_duration_ticks: int = 1
     rate: Fraction = RATE
-    """What the header says; the time stamps say it, too."""
+    """What the header says; the timestamps say it, too."""
     size_hw: tuple[int, int] = SIZE_HW
     codec: str = "libx264"
     pixel_format: str = "yuv420p"

@@ -1,6 +1,6 @@
 """Real and made-up faces, and a detector that returns scripted faces."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from functools import cache
 from itertools import islice
@@ -11,11 +11,14 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from support.frames import GBR
+from support.frames import GBR, GRAY, random_frame
+from torch import Tensor
 
 from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
 from vidrestore.models.mtcnn import Mtcnn
 from vidrestore.types import (
+    AlignedFace,
+    AlignedFrame,
     ColorTags,
     Detection,
     Frame,
@@ -144,20 +147,48 @@ def _nearest(guess: Detection, faces: Sequence[Detection]) -> Detection | None:
     return min(near, key=distance) if near else None
 
 
+def tracked_at(
+    points_xy: NDArray[np.float32],
+    *,
+    track_id: int = 1,
+    box_xyxy: tuple[float, float, float, float] | None = None,
+    score: float = 1.0,
+) -> TrackedFace:
+    """Return a face with five landmarks; its box is their bounds unless given."""
+    (left, top), (right, bottom) = points_xy.min(axis=0), points_xy.max(axis=0)
+    return TrackedFace(
+        track_id=track_id,
+        box_xyxy=box_xyxy or (float(left), float(top), float(right), float(bottom)),
+        score=score,
+        landmarks_xy=points_xy,
+        raw_landmarks_xy=points_xy,
+    )
+
+
+def frame_with_crops(index: int, crops: Iterable[tuple[int, Tensor]]) -> AlignedFrame:
+    """Return a small frame with a crop of each of some tracks."""
+    points = np.array([[1, 1], [3, 1], [2, 2], [1, 3], [3, 3]], dtype=np.float32)
+    return AlignedFrame(
+        frame=random_frame(GRAY, (8, 8), index=index),
+        shot=0,
+        faces=tuple(
+            AlignedFace(
+                face=tracked_at(points, track_id=track),
+                display_to_crop=np.eye(2, 3),
+                crop_chw=crop,
+            )
+            for track, crop in crops
+        ),
+    )
+
+
 def tracked_frames(
     points: NDArray[np.float64], *, fps: float = 25.0, track_id: int = 1
 ) -> list[TrackedFrame]:
     """Return frames in which one track has the given ``(N, 5, 2)`` measured points."""
     frames: list[TrackedFrame] = []
     for index, five in enumerate(points.astype(np.float32)):
-        low, high = five.min(axis=0), five.max(axis=0)
-        face = TrackedFace(
-            track_id=track_id,
-            box_xyxy=(float(low[0]), float(low[1]), float(high[0]), float(high[1])),
-            score=0.99,
-            landmarks_xy=five,
-            raw_landmarks_xy=five,
-        )
+        face = tracked_at(five, track_id=track_id, score=0.99)
         frame = numbered_frame(index, seconds=index / fps, hw=(12, 16))
         frames.append(TrackedFrame(frame=frame, shot=0, faces=(face,)))
     return frames

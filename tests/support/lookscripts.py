@@ -43,3 +43,10 @@ def sharpened_picture(number: int, size_hw: tuple[int, int]) -> NDArray[np.uint8
     picture = face_picture(number, size_hw)
     low_pass = cv2.GaussianBlur(picture, (0, 0), 2)
     return np.asarray(cv2.addWeighted(picture, 2.0, low_pass, -1.0, 0), dtype=np.uint8)
+
+
+def woven_picture(number: int, size_hw: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return the frame of the face with its second field dark."""
+    picture = face_picture(number, size_hw).copy()
+    picture[1::2] //= 4
+    return picture

@@ -1,10 +1,11 @@
-"""Records made by hand, of every kind of line."""
+"""Records, of every kind of line, and reports made by hand."""
 
 from collections.abc import Iterable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+from vidrestore.pipeline.report import RestoreReport
 from vidrestore.record import (
     EndRecord,
     FaceRecord,
@@ -72,3 +73,20 @@ def write_record(path: Path, header: RecordHeader, frames: Iterable[FrameRecord]
             frame_count, face_count = frame_count + 1, face_count + len(frame.faces)
         file.write(end_line(EndRecord(frames=frame_count, faces=face_count)))
     return path
+
+
+def make_report(**changes: object) -> RestoreReport:
+    """Return the report of a run that restored three frames without a face."""
+    report = RestoreReport(
+        frames=3,
+        faces=0,
+        shot_records=(),
+        track_records=(),
+        timing={},
+        device="cpu",
+        precision="fp32",
+        model="lite",
+        damaged_packets=0,
+        notes=(),
+    )
+    return replace(report, **changes)  # type: ignore[arg-type]

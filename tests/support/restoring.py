@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from support.faces import tracked_at
 
 from vidrestore.affine import apply_affine
 from vidrestore.faces.align import align_face
@@ -25,14 +26,7 @@ def face_at(
     shift = np.array(center_xy) - linear @ np.array([255.5, 255.5])
     crop_to_display = np.concatenate([linear, shift[:, None]], axis=1)
     points = apply_affine(crop_to_display, TEMPLATE_LANDMARKS_XY).astype(np.float32)
-    low, high = points.min(axis=0), points.max(axis=0)
-    return TrackedFace(
-        track_id=track_id,
-        box_xyxy=(float(low[0]), float(low[1]), float(high[0]), float(high[1])),
-        score=1.0,
-        landmarks_xy=points,
-        raw_landmarks_xy=points,
-    )
+    return tracked_at(points, track_id=track_id)
 
 
 def restored_face(

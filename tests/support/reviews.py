@@ -1,7 +1,9 @@
 """Two small films that differ in a face, with the record of what happened between them."""
 
+import json
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -113,12 +115,7 @@ def review_files(
     header = header or review_header(time_base=Fraction(1, 1000))
     ticks = round(Fraction(1, 25) / header.time_base)
     timed = [
-        FrameRecord(
-            index=frame_record.index,
-            pts=frame_record.pts * ticks,
-            shot=frame_record.shot,
-            faces=frame_record.faces,
-        )
+        replace(frame_record, pts=frame_record.pts * ticks)
         for frame_record in (review_frames(count) if frames is None else frames)
     ]
     return ReviewFiles(
@@ -127,3 +124,11 @@ def review_files(
         record=write_record(folder / "record.jsonl", header, timed),
         page=folder / "page.html",
     )
+
+
+def data_of(page: Path) -> dict[str, Any]:
+    """Return the data of a page."""
+    (text,) = re.findall(
+        r'<script type="application/json" id="data">(.*?)</script>', page.read_text(), re.DOTALL
+    )
+    return json.loads(text)

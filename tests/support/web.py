@@ -1,11 +1,17 @@
 """A small web server on this machine that can be set to misbehave."""
 
+import hashlib
 import re
-from collections.abc import Generator
+import time
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+
+from vidrestore.weights.manifest import WeightsEntry
+
+_PATIENCE_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,3 +106,27 @@ def _answer(handler: BaseHTTPRequestHandler, site: Site, reply: Reply) -> None:
     handler.end_headers()
     with suppress(ConnectionError):  # a client may refuse what it is offered
         handler.wfile.write(body[: reply.cut_after_bytes])
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    """Wait until a condition holds."""
+    end = time.monotonic() + _PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < end, "it never happened"
+        time.sleep(0.02)
+
+
+def weights_entry(served: Site, **changes: object) -> WeightsEntry:
+    """Return the entry of a checkpoint that the server serves."""
+    entry = WeightsEntry(
+        name="net",
+        file_name="net.pth",
+        url=served.url,
+        size_bytes=len(served.body),
+        sha256=hashlib.sha256(served.body).hexdigest(),
+        licensor="the Tests",
+        license="MIT",
+        non_commercial=False,
+        purpose="a test",
+    )
+    return replace(entry, **changes)  # type: ignore[arg-type]

@@ -60,7 +60,7 @@ def test_a_faithful_result_verifies(rich: Path, tmp_path: Path) -> None:
     assert {check.name: check.result for check in verification.checks} == dict.fromkeys(
         [
             "frames",
-            "time stamps",
+            "timestamps",
             "duration",
             "size",
             "pixel format",
@@ -105,12 +105,12 @@ def test_a_faithful_result_verifies(rich: Path, tmp_path: Path) -> None:
         ),
         (
             partial(with_moved_frame, index=20, ticks=1),
-            "time stamps",
+            "timestamps",
             "1 frame moved; first frame 20 of the source at 0.800 s, in the result at 0.801 s",
         ),
         (
             partial(with_moved_frame, index=49, ticks=300),
-            "time stamps",
+            "timestamps",
             "1 frame moved; first frame 49",
         ),
         (
@@ -259,7 +259,7 @@ def test_rounding_of_a_container_is_not_reported_as_damage(
     assert changed_names(verification) == []
     # Its sound begins before 0, by the delay of its encoder.
     rounded = "rounded to the container's 0.001 s, all 0.021 s later"
-    message = find_check(verification, "time stamps").detail
+    message = find_check(verification, "timestamps").detail
     assert message.startswith(rounded) if suffix == ".mkv" else message == "exact"
 
 
@@ -273,7 +273,7 @@ def test_a_delay_shifts_all_streams_equally_for_any_rounding(tmp_path: Path, sam
     verification = verify(source, result)
 
     assert changed_names(verification) == []
-    assert "all 0.048 s later" in find_check(verification, "time stamps").detail
+    assert "all 0.048 s later" in find_check(verification, "timestamps").detail
 
 
 @pytest.mark.parametrize(
@@ -307,7 +307,7 @@ def test_a_time_range_is_compared_with_its_part_of_the_source(
 
     assert changed_names(verification) == []
     assert find_check(verification, "frames").detail == "20 frames"
-    assert "earlier" in find_check(verification, "time stamps").detail
+    assert "earlier" in find_check(verification, "timestamps").detail
     assert "frames" in changed_names(verify(source, result))
 
 
@@ -549,7 +549,7 @@ def test_a_film_made_of_an_image_sequence_keeps_its_frames(tmp_path: Path) -> No
 
     assert changed_names(verification) == []
     assert find_check(verification, "samples").detail == "all samples of 4 frames are identical"
-    assert find_check(verification, "time stamps").result == "kept"
+    assert find_check(verification, "timestamps").result == "kept"
 
 
 def test_an_image_sequence_made_of_a_film_is_checked_for_its_frames_only(
@@ -578,7 +578,7 @@ def test_audio_of_a_transport_stream_is_compared_without_its_headers(tmp_path: P
     verification = verify(source, result)
 
     assert changed_names(verification) == []
-    assert "earlier" in find_check(verification, "time stamps").detail
+    assert "earlier" in find_check(verification, "timestamps").detail
     damaged = copy_damaged(result, tmp_path / "harmed.mp4", number=30, how="flip")
     assert [name[:8] for name in changed_names(verify(source, damaged))] == ["stream 1"]
 
@@ -679,7 +679,7 @@ def test_chapters_of_a_film_whose_audio_begins_below_0_are_kept(tmp_path: Path) 
 
     verification = verify(source, result)
 
-    assert "later" in find_check(verification, "time stamps").detail
+    assert "later" in find_check(verification, "timestamps").detail
     assert find_check(verification, "chapters").result == "kept"
     assert find_check(verification, "stream 1").result == "kept"
     assert find_check(verification, "stream 2").result == "kept"

@@ -2,9 +2,9 @@
 
 import json
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
+
+from support.web import wait_for
 
 from vidrestore.web.preview.client import PreviewClient
 
@@ -15,14 +15,6 @@ for line in sys.stdin:
         seen.write(line)
     print("{}", flush=True)
 """
-PATIENCE_SECONDS = 60
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < end, "it never happened"
-        time.sleep(0.02)
 
 
 def test_the_preview_process_is_warmed_up_once(tmp_path: Path) -> None:

@@ -8,12 +8,11 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pytest
-from support.web import Reply, Site, serving
+from support.web import Reply, Site, serving, weights_entry
 
 from vidrestore.errors import DownloadError, UnknownModelError, WeightsError
 from vidrestore.weights import download, manifest
 from vidrestore.weights.cache import ensure_local, fetch, find, verify, weights_folder
-from vidrestore.weights.manifest import WeightsEntry
 
 BODY = bytes(range(256)) * 4000  # a megabyte: several blocks
 SHA256 = hashlib.sha256(BODY).hexdigest()
@@ -31,17 +30,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def site(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     with serving(BODY) as served:
-        entry = WeightsEntry(
-            name="net",
-            file_name="net.pth",
-            url=served.url,
-            size_bytes=len(BODY),
-            sha256=SHA256,
-            licensor="the Tests",
-            license="MIT",
-            non_commercial=False,
-            purpose="a test",
-        )
+        entry = weights_entry(served)
         unchecked = replace(
             entry, name="unchecked", file_name="unchecked.pth", size_bytes=None, sha256=None
         )

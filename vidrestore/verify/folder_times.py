@@ -14,7 +14,7 @@ from vidrestore.verify.checks import Check, changed, kept, seconds_text
 from vidrestore.verify.frame_pairing import Pairing
 from vidrestore.verify.time_offset import OffsetEstimator
 
-_NAME = "time stamps"
+_NAME = "timestamps"
 
 
 class FolderTimes:

@@ -160,15 +160,15 @@ def frame_checks(results: FrameResults, before: VideoInfo, after: VideoInfo) -> 
     if counts.first_moved is not None:
         first, other = counts.first_moved
         yield changed(
-            "time stamps",
+            "timestamps",
             f"{count_text(counts.moved, 'frame')} moved; first frame {first.index} of the source "
             f"at {seconds_text(first.timestamp.seconds)}, in the result at "
             f"{seconds_text(other.timestamp.seconds)}",
         )
     elif counts.last is None and not (counts.missing or counts.extra):
-        yield not_checked("time stamps", "there is no pair of frames")
+        yield not_checked("timestamps", "there is no pair of frames")
     else:
-        yield kept("time stamps", _times(results.offset, after))
+        yield kept("timestamps", _times(results.offset, after))
     yield _last_duration(counts, after)
 
 
@@ -216,7 +216,7 @@ def _last_duration(counts: FrameCounts, after: VideoInfo) -> Check:
 
 
 def _name_checks(counts: FrameCounts, before: VideoInfo, after: VideoInfo) -> Iterator[Check]:
-    yield not_promised("time stamps", "images have no timestamps; compared in order of their names")
+    yield not_promised("timestamps", "images have no timestamps; compared in order of their names")
     if before.kind != "folder" or after.kind != "folder":
         return
     if counts.first_renamed is None:

@@ -107,19 +107,19 @@ def _audio_file_checks(
     path = folder / AUDIO_FILE
     if not copied:
         if path.is_file():
-            yield changed("sound", f"the source has none, but {AUDIO_FILE} is in the folder")
+            yield changed("audio", f"the source has none, but {AUDIO_FILE} is in the folder")
         return
     if not path.is_file():
-        yield changed("sound", f"{AUDIO_FILE} is missing in the folder")
+        yield changed("audio", f"{AUDIO_FILE} is missing in the folder")
         return
     streams, inventory = read_audio_inventory(path)
     pairs, added = matched_streams(FileInventory(streams=copied), inventory)
     missing = [str(stream.info) for stream, copy in pairs if copy is None]
     if missing or added:
         names = ", ".join([*missing, *(str(stream.info) for stream in added)])
-        yield changed("sound", f"{AUDIO_FILE} has other streams; it differs in {names}")
+        yield changed("audio", f"{AUDIO_FILE} has other streams; it differs in {names}")
     else:
-        yield kept("sound", f"{count_text(len(pairs), 'stream')} in {AUDIO_FILE}")
+        yield kept("audio", f"{count_text(len(pairs), 'stream')} in {AUDIO_FILE}")
     matched = [(stream, copy) for stream, copy in pairs if copy is not None]
     audio = replace(after, path=path, kind="film", streams=streams)
     yield from _packet_checks(before, audio, matched, evidence, offset)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TextIO, cast
 
 import pytest
+from support.records import make_report
 
 from vidrestore.cli.display.progress_bars import LogDisplay, print_line, restore_display
 from vidrestore.cli.display.summary import summary_lines
@@ -111,22 +112,9 @@ def test_a_terminal_shows_a_bar_and_removes_it_at_the_end(monkeypatch: pytest.Mo
     assert written.endswith("\x1b[2K") or written.endswith("\x1b[0K")
 
 
-def report(
-    *, faces: int = 230, damaged_packets: int = 0, notes: tuple[str, ...] = ()
-) -> RestoreReport:
+def report(*, faces: int = 230, **changes: object) -> RestoreReport:
     track = TrackRecord(track=0, shot=0, first_frame=0, last_frame=239, faces=faces)
-    return RestoreReport(
-        frames=240,
-        faces=faces,
-        shot_records=(),
-        track_records=(track,),
-        timing={},
-        device="cpu",
-        precision="fp32",
-        model="lite",
-        damaged_packets=damaged_packets,
-        notes=notes,
-    )
+    return make_report(frames=240, faces=faces, track_records=(track,), **changes)
 
 
 def test_the_summary_counts_frames_and_faces() -> None:

@@ -115,7 +115,7 @@ def test_chapters_and_subtitles_shift_with_all_streams_if_audio_begins_below_0(
     ]
     verification = verify(path, target)
     assert changed_names(verification) == []
-    assert "all 0.021 s later" in find_check(verification, "time stamps").detail
+    assert "all 0.021 s later" in find_check(verification, "timestamps").detail
 
 
 @pytest.mark.parametrize("name", ["film.mkv", "film.mp4"])

@@ -84,6 +84,11 @@ def styles() -> Tensor:
     return randoms(BATCH, FEATURES, seed=1) * torch.tensor([[0.01], [1.0], [40.0]])
 
 
+def expected_of(weight: ModulatedWeight, **how: bool) -> Tensor:
+    style = weight.modulation(styles())
+    return plain_modulated(features(), weight.weight, style, gain=weight.gain, **how)
+
+
 @pytest.mark.parametrize("upsample", [False, True], ids=["same size", "doubled"])
 @pytest.mark.parametrize("demodulate", [True, False], ids=["demodulated", "bare"])
 @pytest.mark.parametrize("kernel_size", [1, 3])
@@ -92,14 +97,7 @@ def test_the_result_equals_the_grouped_convolution(
 ) -> None:
     weight = make_weight(kernel_size=kernel_size, demodulate=demodulate)
     result = fused_convolution(weight, features(), styles(), upsample=upsample)
-    expected = plain_modulated(
-        features(),
-        weight.weight,
-        weight.modulation(styles()),
-        gain=weight.gain,
-        demodulate=demodulate,
-        upsample=upsample,
-    )
+    expected = expected_of(weight, demodulate=demodulate, upsample=upsample)
     assert result.shape == expected.shape
     scale = expected.detach().abs().amax(dim=(1, 2, 3), keepdim=True)
     torch.testing.assert_close(result / scale, expected / scale, atol=2e-6, rtol=0)
@@ -213,13 +211,7 @@ def test_demodulation_keeps_its_accuracy_under_autocast() -> None:
 
 def test_generated_images_equal_those_of_grouped_convolutions() -> None:
     weight = make_weight(out_channels=3, kernel_size=1, demodulate=False)
-    expected = plain_modulated(
-        features(),
-        weight.weight,
-        weight.modulation(styles()),
-        gain=weight.gain,
-        demodulate=False,
-    )
+    expected = expected_of(weight, demodulate=False)
     result = to_rgb(features(), weight, styles())
     scale = expected.detach().abs().amax(dim=(1, 2, 3), keepdim=True)
     torch.testing.assert_close(result / scale, expected / scale, atol=2e-6, rtol=0)
@@ -236,14 +228,7 @@ def test_a_style_block_applies_convolution_noise_bias_and_activation(upsample: b
     side = 2 * SIDE if upsample else SIDE
     noise = randoms(BATCH, 1, side, side, seed=3)
     weight = block.modulated_conv
-    out = plain_modulated(
-        features(),
-        weight.weight,
-        weight.modulation(styles()),
-        gain=weight.gain,
-        demodulate=True,
-        upsample=upsample,
-    )
+    out = expected_of(weight, demodulate=True, upsample=upsample)
     if upsample:
         kernel = fir_kernel(gain=4.0).expand(OUTPUTS, 1, 4, 4)
         out = F.conv2d(F.pad(out, (1, 1, 1, 1)), kernel, groups=OUTPUTS)

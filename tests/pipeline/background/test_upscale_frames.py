@@ -21,12 +21,12 @@ from support.frames import (
     random_frame,
 )
 from support.restoring import face_at, restored_face
+from support.video_copies import frames_of
 from support.zoo import compact_file, compact_state
 
 from vidrestore import RestoreReport, RestoreSettings, restore_video
 from vidrestore.errors import DeviceError, MediaError, WeightsError
 from vidrestore.media.color.plane_upscale import upscale_planes
-from vidrestore.media.input.source import open_source
 from vidrestore.media.input.video_info import probe
 from vidrestore.models.lite import build_lite
 from vidrestore.pipeline.background.tiled_upscaler import Upscaler
@@ -291,11 +291,6 @@ def run(
     target = source.with_name(name)
     chosen = RestoreSettings(**{**LOSSLESS, "background": network, **settings})  # type: ignore[arg-type]
     return target, restore_video(source, target, settings=chosen)
-
-
-def frames_of(path: Path) -> list[Frame]:
-    with open_source(path) as source:
-        return list(source)
 
 
 def test_a_film_is_enlarged_with_its_face_restored(tmp_path: Path) -> None:

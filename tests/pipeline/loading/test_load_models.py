@@ -14,7 +14,7 @@ import torch
 from support.ends import perturb_weights, save_ends
 from support.faceclips import FACE_SIZE_HW, face_picture
 from support.golden import pictures
-from support.web import Site, serving
+from support.web import Site, serving, weights_entry
 from torch import Tensor
 
 from vidrestore import RestoreSettings, restore_video
@@ -54,16 +54,13 @@ def site(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     monkeypatch.setattr(table, "RESTORERS", models)
     monkeypatch.setattr(networks, "RESTORERS", models)
     with serving(LITE) as served:
-        entry = WeightsEntry(
+        entry = weights_entry(
+            served,
             name="weights-of-fetched",
             file_name="fetched.safetensors",
-            url=served.url,
-            size_bytes=len(LITE),
             sha256=None,
-            licensor="the Tests",
             license="NC",
             non_commercial=True,
-            purpose="a test",
         )
         monkeypatch.setattr(manifest, "WEIGHTS", MappingProxyType({entry.name: entry}))
         yield served

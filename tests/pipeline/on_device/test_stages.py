@@ -14,14 +14,14 @@ import pytest
 import torch
 from support.clips import Clip, make_clip
 from support.faceclips import FACE_SIZE_HW, face_picture, three_shot_film
-from support.faces import ScriptedDetector, example_images, face_at, frame_of
+from support.faces import ScriptedDetector, example_images, face_at, frame_of, tracked_at
 from support.fake_restorer import ContrastRestorer, InterruptError
 from support.restoring import face_at as face_in_frame
 from support.safeguards import face_crop
+from support.video_copies import frames_of
 from torch import Tensor
 
 from vidrestore import JobSettings, RestoreReport, RestoreSettings, restore_video
-from vidrestore.media.input.source import open_source
 from vidrestore.models.registry import RestorerSpec
 from vidrestore.pipeline.on_device import restore as edges_on_device
 from vidrestore.pipeline.on_device import stages as run_on_device
@@ -33,7 +33,7 @@ from vidrestore.progress import Progress
 from vidrestore.restore.restorer import Restorer
 from vidrestore.safeguard.identity import IdentityMeter, packaged_dlib_resnet
 from vidrestore.stage_timer import Stopwatch
-from vidrestore.types import DisplayGeometry, Frame, TrackedFace, TrackedFrame
+from vidrestore.types import DisplayGeometry, Frame, TrackedFrame
 
 FRAMES = 20
 CPU = torch.device("cpu")
@@ -83,11 +83,6 @@ def run(
         job=job,
         on_progress=on_progress,
     )
-
-
-def frames_of(path: Path) -> list[Frame]:
-    with open_source(path) as source:
-        return list(source)
 
 
 def samples(path: Path) -> list[tuple[bytes, ...]]:
@@ -179,13 +174,7 @@ def stages(
 
 def tracked(count: int, faces: int = 1) -> list[TrackedFrame]:
     found = face_at((62.0, 62.0), eyes_px=32.0)
-    face = TrackedFace(
-        track_id=1,
-        box_xyxy=found.box_xyxy,
-        score=1.0,
-        landmarks_xy=found.landmarks_xy,
-        raw_landmarks_xy=found.landmarks_xy,
-    )
+    face = tracked_at(found.landmarks_xy, box_xyxy=found.box_xyxy)
     others = tuple(replace(face, track_id=number + 1) for number in range(faces))
     picture = example_images(1)[0][0:256:2, 170:426:2]
     return [

@@ -5,26 +5,18 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
+from support.web import wait_for
 
 from vidrestore.web.queue.job import JobState, QueuedJob
 from vidrestore.web.queue.runner import Runner
 from vidrestore.web.queue.store import JobQueue
 
 PROGRAM = (sys.executable, str(Path(__file__).parents[2] / "support" / "web_program.py"))
-PATIENCE_SECONDS = 60
-
-
-def wait_for(condition: Callable[[], Any]) -> None:
-    end = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < end, "it never happened"
-        time.sleep(0.02)
 
 
 class Page:

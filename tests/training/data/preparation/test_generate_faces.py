@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -21,6 +22,7 @@ from vidrestore.training.data.preparation.generate_faces import (
     generate,
     generate_face,
 )
+from vidrestore.training.data.preparation.prepared_folder import PrepareReport
 from vidrestore.types import Detection
 
 ANY_EYES = GenerateConfig(eye_asymmetry=9.0)
@@ -53,6 +55,11 @@ def network() -> MobileStyleGAN:
     return MobileStyleGAN(out_size=64, num_style_feat=512, num_mlp=1, narrow=0.0625).eval()
 
 
+def generated(folder: Path, network: MobileStyleGAN, **changes: Any) -> PrepareReport:
+    settings = {"first": 0, "count": 1, "detector": TemplateDetector(), "config": ANY_EYES}
+    return generate(folder, network=network, **{**settings, **changes})
+
+
 def read_files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
@@ -61,17 +68,15 @@ def test_a_face_depends_on_its_index_alone_and_a_run_resumes(
     network: MobileStyleGAN, tmp_path: Path
 ) -> None:
     whole, resumed = tmp_path / "whole", tmp_path / "resumed"
-    kwargs = {"network": network, "config": ANY_EYES}
-    report = generate(whole, first=3, count=4, detector=TemplateDetector(1, 0, 1, 2), **kwargs)
+    report = generated(whole, network, first=3, count=4, detector=TemplateDetector(1, 0, 1, 2))
     assert (report.images, report.kept) == (4, 2)
     assert report.dropped == {"no face": 1, "more than one face": 1}
-    generate(resumed, first=3, count=2, detector=TemplateDetector(1, 0), **kwargs)
+    generated(resumed, network, first=3, count=2, detector=TemplateDetector(1, 0))
     with (resumed / "prepared.jsonl").open("a", encoding="utf-8") as log:
         log.write("5\tno f")  # killed while writing
     detector = TemplateDetector(1, 2)
-    assert (
-        generate(resumed, first=3, count=4, detector=detector, **kwargs).dropped == report.dropped
-    )
+    again = generated(resumed, network, first=3, count=4, detector=detector)
+    assert again.dropped == report.dropped
     assert detector.calls == 2
     assert read_files(resumed) == read_files(whole)
     rows = read_table(whole)
@@ -90,41 +95,13 @@ def test_the_latent_depends_on_the_number_and_the_truncation_is_in_its_range() -
 def test_a_folder_of_other_settings_or_other_files_is_refused(
     network: MobileStyleGAN, tmp_path: Path
 ) -> None:
-    generate(
-        tmp_path / "a",
-        first=0,
-        count=1,
-        network=network,
-        detector=TemplateDetector(),
-        config=ANY_EYES,
-    )
+    generated(tmp_path / "a", network)
     with pytest.raises(ConfigError, match="other settings"):
-        generate(
-            tmp_path / "a",
-            first=0,
-            count=1,
-            network=network,
-            detector=TemplateDetector(),
-            config=GenerateConfig(),
-        )
+        generated(tmp_path / "a", network, config=GenerateConfig())
     with pytest.raises(ConfigError, match="not empty"):
-        generate(
-            tmp_path,
-            first=0,
-            count=1,
-            network=network,
-            detector=TemplateDetector(),
-            config=ANY_EYES,
-        )
+        generated(tmp_path, network)
     with pytest.raises(ConfigError, match="first must be >= 0"):
-        generate(
-            tmp_path / "b",
-            first=-1,
-            count=1,
-            network=network,
-            detector=TemplateDetector(),
-            config=ANY_EYES,
-        )
+        generated(tmp_path / "b", network, first=-1)
     with pytest.raises(ConfigError, match="truncation"):
         GenerateConfig(truncation=(0.9, 0.5))
 
@@ -133,24 +110,9 @@ def test_low_scores_and_unusual_embeddings_are_excluded(
     network: MobileStyleGAN, tmp_path: Path
 ) -> None:
     config = GenerateConfig(eye_asymmetry=9.0, norm=(1.0, 2.0))
-    report = generate(
-        tmp_path / "a",
-        first=0,
-        count=1,
-        network=network,
-        detector=TemplateDetector(score=0.5),
-        config=config,
-    )
+    report = generated(tmp_path / "a", network, detector=TemplateDetector(score=0.5), config=config)
     assert report.dropped == {"no face": 1}
-    report = generate(
-        tmp_path / "b",
-        first=0,
-        count=1,
-        network=network,
-        detector=TemplateDetector(),
-        config=config,
-        embedding_norm=lambda face: 5.0,
-    )
+    report = generated(tmp_path / "b", network, config=config, embedding_norm=lambda face: 5.0)
     assert report.dropped == {"unusual norm of the embedding": 1}
     assert not list((tmp_path / "b").glob("*.jpg"))
 
@@ -173,14 +135,7 @@ def test_images_that_are_not_finite_are_refused_and_not_written(
     with torch.no_grad():
         network.to_img.bias.fill_(float("inf"))
     with pytest.raises(WeightsError, match="face 0 is not finite"):
-        generate(
-            tmp_path,
-            first=0,
-            count=1,
-            network=network,
-            detector=TemplateDetector(),
-            config=ANY_EYES,
-        )
+        generated(tmp_path, network)
     assert not list(tmp_path.glob("*.jpg"))
     assert "faces.tsv" in read_files(tmp_path)
 
