@@ -94,7 +94,7 @@ def _write_video(
             geometry=DisplayGeometry(coded_hw=hw),
         ) as output,
     ):
-        writer = output.segment_factory.open_segment(Path(folder) / "segment")
+        writer = output.open_segment(Path(folder) / "segment")
         for frame in frames:
             writer.write(frame)
         output.assemble([writer.finish()])

@@ -36,7 +36,7 @@ from vidrestore.cli import main
 from vidrestore.cli.exit_codes import ExitCode
 from vidrestore.cli.parsing.help_text import default_text
 from vidrestore.cli.restore import RestoreCommand, parse_restore
-from vidrestore.pipeline import setup as prepared
+from vidrestore.pipeline import setup
 from vidrestore.settings import GROUPS, PROFILES, JobSettings, RestoreSettings, Setting, settings_of
 
 README = ROOT / "README.md"
@@ -113,7 +113,7 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "examples").mkdir()
     shutil.copy(folder / "film.mkv", folder / "examples" / "astronaut.mp4")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(prepared, "load_restorer", load_fake_restorer)
+        patch.setattr(setup, "load_restorer", load_fake_restorer)
         arguments = ["film.mkv", "-o", "restored.mkv", "--record", "r.jsonl"]
         patch.chdir(folder)
         assert main([*arguments, "--quiet"]) == 0
@@ -159,7 +159,7 @@ def test_quick_commands_of_the_docs_run(
             working_folder / "film.mkv", 70, time_base=Fraction(2), rate=1, sounds=(), picture=None
         )
     if command.page != "README":  # the README's run with the real network
-        monkeypatch.setattr(prepared, "load_restorer", load_fake_restorer)
+        monkeypatch.setattr(setup, "load_restorer", load_fake_restorer)
 
     assert run_program(arguments, monkeypatch) == 0
     if "-o" in arguments and "--dry-run" not in arguments:
@@ -222,7 +222,7 @@ def test_commands_of_other_programs_are_valid(command: Command, working_folder: 
 def test_the_python_code_of_the_docs_runs(
     page: Path, working_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prepared, "load_restorer", load_fake_restorer)
+    monkeypatch.setattr(setup, "load_restorer", load_fake_restorer)
     for block in blocks(page, "python"):
         (working_folder / "restored.mkv").unlink(missing_ok=True)
 
@@ -232,7 +232,7 @@ def test_the_python_code_of_the_docs_runs(
 
 
 def test_the_notebook_runs(working_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prepared, "load_restorer", load_fake_restorer)
+    monkeypatch.setattr(setup, "load_restorer", load_fake_restorer)
     shutil.copy("film.mkv", "astronaut.mp4")
     (working_folder / "restored.mkv").unlink()
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from vidrestore import malloc_tuning as allocator
+from vidrestore import malloc_tuning
 
 FRESH_PAGES = """
 import resource, sys
@@ -41,5 +41,5 @@ def test_large_blocks_are_reused_without_fresh_pages() -> None:
 
 
 def test_on_other_systems_than_linux_nothing_is_changed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(allocator.sys, "platform", "darwin")
-    assert allocator.keep_freed_memory() is False
+    monkeypatch.setattr(malloc_tuning.sys, "platform", "darwin")
+    assert malloc_tuning.keep_freed_memory() is False

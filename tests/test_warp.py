@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from vidrestore import warp as resample
+from vidrestore import warp
 from vidrestore.warp import warp_image
 
 
@@ -53,16 +53,16 @@ def test_opencv_and_torch_warp_alike(scale: float) -> None:
     picture = smooth_picture(48, 64)
     moving = affine(scale, (4.2, -3.7), angle=0.2)
     cubic = scale < 1.2
-    by_opencv = resample._warped_by_opencv(picture, moving, (50, 60), cubic=cubic)
-    by_torch = resample._warped_by_torch(picture, moving, (50, 60), cubic=cubic)
+    by_opencv = warp._warped_by_opencv(picture, moving, (50, 60), cubic=cubic)
+    by_torch = warp._warped_by_torch(picture, moving, (50, 60), cubic=cubic)
     torch.testing.assert_close(by_opencv, by_torch, atol=2e-3, rtol=0)
 
 
 @pytest.mark.parametrize("target_hw", [(128, 160), (45, 60), (31, 77), (96, 3), (1, 1)])
 def test_other_devices_average_the_same_areas_as_opencv(target_hw: tuple[int, int]) -> None:
     image = smooth_picture(128, 160)
-    by_opencv = resample.average_areas(image, target_hw)
-    by_torch = resample._average_areas_by_torch(image, target_hw)
+    by_opencv = warp.average_areas(image, target_hw)
+    by_torch = warp._average_areas_by_torch(image, target_hw)
     torch.testing.assert_close(by_torch, by_opencv, atol=2e-4, rtol=0)
 
 

@@ -78,7 +78,9 @@ def _override(raw: dict[str, Any], override: str, schema: Any) -> None:
         parent = _canonical_key(parent, table, schema)
         inner = table.setdefault(parent, {})
         if not isinstance(inner, dict):
-            raise ConfigError(f"{override!r}: {parent} is no table; give all of it as {parent}=...")
+            raise ConfigError(
+                f"{override!r}: {parent} is not a table; give all of it as {parent}=..."
+            )
         table = cast("dict[str, Any]", inner)
         schema = _table_schema(schema, parent)
     table[_canonical_key(key, table, schema)] = value

@@ -13,9 +13,9 @@ from safetensors.torch import save_file
 from vidrestore.cli import main
 from vidrestore.errors import MediaError
 from vidrestore.media.color.hdr_metadata import HdrMetadata, LightLevel, MasteringDisplay
-from vidrestore.media.fields import detection as interlace
+from vidrestore.media.fields import detection
 from vidrestore.media.fields.detection import FieldDetection
-from vidrestore.media.input import video_info as media_info
+from vidrestore.media.input import video_info
 from vidrestore.media.input.video_info import Chapter, StreamInfo, VideoInfo
 from vidrestore.pipeline.loading import model_info
 from vidrestore.types import ColorTags, DisplayGeometry, PixelFormat
@@ -72,7 +72,7 @@ SEEN = FieldDetection(
 
 @pytest.fixture(autouse=True)
 def patch_field_detection(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(interlace, "detect_fields", lambda info: SEEN)
+    monkeypatch.setattr(detection, "detect_fields", lambda info: SEEN)
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def probed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A film that the command finds, of which it sees what ``INFO`` says."""
     monkeypatch.chdir(tmp_path)
     INFO.path.write_bytes(b"read by the stand-in below")
-    monkeypatch.setattr(media_info, "probe", lambda path: INFO)
+    monkeypatch.setattr(video_info, "probe", lambda path: INFO)
 
 
 @pytest.mark.usefixtures("probed")
@@ -153,7 +153,7 @@ def test_an_unreadable_file_is_a_one_line_error(
     def probe(path: Path) -> VideoInfo:
         raise MediaError(f"{path}: no such file or folder; check the name")
 
-    monkeypatch.setattr(media_info, "probe", probe)
+    monkeypatch.setattr(video_info, "probe", probe)
 
     assert main(["info", "absent.mkv"]) == 1
     assert capfd.readouterr() == ("", "error: absent.mkv: no such file or folder; check the name\n")
@@ -236,7 +236,7 @@ def test_info_prints_hdr_side_data(
     side_data = HdrMetadata(
         mastering=mastering, light_level=level, unsupported=("HDR10+ metadata",)
     )
-    monkeypatch.setattr(media_info, "probe", lambda path: replace(INFO, side_data=side_data))
+    monkeypatch.setattr(video_info, "probe", lambda path: replace(INFO, side_data=side_data))
 
     assert main(["info", "film.mkv"]) == 0
     output = capfd.readouterr().out

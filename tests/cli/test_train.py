@@ -159,8 +159,12 @@ def test_an_error_of_a_run_is_one_line(
         (["absent.toml"], ExitCode.FAILED, "absent.toml: not a readable TOML file"),
         (["film.mp4"], ExitCode.FAILED, "film.mp4: not a readable TOML file"),
         (["small.toml", "--set", "stepps=3"], ExitCode.FAILED, "did you mean 'steps'"),
-        (["small.toml", "--set", "steps.x=3"], ExitCode.FAILED, "steps is no table"),
-        (["small.toml", "--set", "parser.data.sources.folder=a"], ExitCode.FAILED, "is no table"),
+        (["small.toml", "--set", "steps.x=3"], ExitCode.FAILED, "steps is not a table"),
+        (
+            ["small.toml", "--set", "parser.data.sources.folder=a"],
+            ExitCode.FAILED,
+            "is not a table",
+        ),
         ([], ExitCode.USAGE, "required"),
     ],
 )

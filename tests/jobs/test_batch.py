@@ -19,7 +19,7 @@ from vidrestore.jobs.batch import BatchProgress, restore_batch
 from vidrestore.jobs.batch_videos import BatchVideo, batch_films
 from vidrestore.jobs.distributed.coordinator import DistributedEngine
 from vidrestore.jobs.store.job_folder import job_folder_path
-from vidrestore.pipeline import setup as prepared
+from vidrestore.pipeline import setup
 from vidrestore.pipeline.report import RestoreReport
 
 NOTHING = make_report()
@@ -177,7 +177,7 @@ def shared_cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[LocalCluste
             yield engine
 
     monkeypatch.setattr(batch, "open_engine", open_engine)
-    monkeypatch.setattr(prepared, "load_restorer", load_fake_restorer)
+    monkeypatch.setattr(setup, "load_restorer", load_fake_restorer)
     yield clusters
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("film")]
 

@@ -16,7 +16,7 @@ from vidrestore.jobs.open_video import open_setup
 from vidrestore.jobs.store.fingerprint import job_fingerprint, this_machine
 from vidrestore.media import hardware_decoding
 from vidrestore.media.input.video_info import probe
-from vidrestore.pipeline import setup as prepared
+from vidrestore.pipeline import setup
 from vidrestore.progress import Progress
 
 SHORT = JobSettings(segment_seconds=0.2)
@@ -25,7 +25,7 @@ SHORT = JobSettings(segment_seconds=0.2)
 @pytest.fixture(autouse=True, scope="module")
 def use_fake_restorer() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(prepared, "load_restorer", load_fake_restorer)
+        patch.setattr(setup, "load_restorer", load_fake_restorer)
         yield
 
 

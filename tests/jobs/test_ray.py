@@ -29,7 +29,7 @@ from vidrestore.jobs.distributed.ray_cluster import (
 from vidrestore.jobs.distributed.worker import WorkerSettings
 from vidrestore.jobs.distributed.worker_plan import WorkerPlan, plan_workers
 from vidrestore.jobs.store.job_folder import job_folder_path
-from vidrestore.pipeline import setup as prepared
+from vidrestore.pipeline import setup
 from vidrestore.progress import Progress
 
 ray = pytest.importorskip("ray", reason="the extra ray is not installed")
@@ -47,7 +47,7 @@ def cluster() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_worker_niceness", "0")
-        patch.setattr(prepared, "load_restorer", load_fake_restorer)
+        patch.setattr(setup, "load_restorer", load_fake_restorer)
         ray.init(
             address="local",
             num_cpus=2,
@@ -259,7 +259,7 @@ def test_an_unreachable_cluster_is_refused_in_one_line(monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"workers": 2}, "workers need the engine ray"),
+        ({"workers": 2}, "workers requires the engine ray"),
         ({"engine": "ray", "workers": 0}, "at least 1"),
         ({"engine": "spark"}, "engine must be one of local, ray"),
     ],

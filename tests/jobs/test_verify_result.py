@@ -12,7 +12,7 @@ from vidrestore import Progress, RestoreSettings, VerificationError, restore_vid
 from vidrestore.cli import main
 from vidrestore.jobs.verify_result import verify_result
 from vidrestore.media.input.video_info import probe
-from vidrestore.pipeline import setup as prepared
+from vidrestore.pipeline import setup
 from vidrestore.record import RecordReader
 
 FRAMES = 4
@@ -20,7 +20,7 @@ FRAMES = 4
 
 @pytest.fixture
 def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], Path]:
-    monkeypatch.setattr(prepared, "load_restorer", load_fake_restorer)
+    monkeypatch.setattr(setup, "load_restorer", load_fake_restorer)
 
     def film(name: str, frames: int) -> Path:
         clip = Clip(ticks=range(frames), size_hw=FACE_SIZE_HW, picture=face_picture)

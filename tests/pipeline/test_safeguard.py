@@ -14,7 +14,7 @@ from support.video_copies import frames_of
 from vidrestore import RestoreSettings, restore_video
 from vidrestore.faces.detection.mtcnn_detector import MtcnnDetector, packaged_mtcnn
 from vidrestore.media.input.source import open_source
-from vidrestore.pipeline import setup as prepared
+from vidrestore.pipeline import setup
 from vidrestore.types import Detection, Frame
 
 FRAMES = 10
@@ -86,7 +86,7 @@ def test_an_old_face_is_restored_in_full_and_its_similarity_recorded(
 def test_a_half_hidden_face_is_unchanged_unless_the_safeguard_is_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strength: float
 ) -> None:
-    monkeypatch.setattr(prepared, "load_detector", lambda *_, **__: KnowingDetector())
+    monkeypatch.setattr(setup, "load_detector", lambda *_, **__: KnowingDetector())
     film = make_film(tmp_path, half_hidden_face)
 
     written, faces = restore(film, safeguard=strength)

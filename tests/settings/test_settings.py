@@ -71,7 +71,7 @@ def test_stages_get_the_settings_of_a_run() -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("3=1.5", "0 to 1, got 3=1.5"), ("3=1,3=0", "track 3 has two"), ("0=1", "from 1 on")],
+    [("3=1.5", "0 to 1, got 3=1.5"), ("3=1,3=0", "track 3 twice"), ("0=1", "from 1 on")],
 )
 def test_a_strength_out_of_range_and_a_second_one_are_refused(text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):

@@ -5,7 +5,7 @@ from torch import nn
 
 from vidrestore.models.common.outputs import RestorerOutput
 from vidrestore.models.registry import RestorerSpec
-from vidrestore.pipeline import setup as prepared
+from vidrestore.pipeline import setup
 from vidrestore.restore.restorer import Restorer
 
 
@@ -30,7 +30,7 @@ def load_fake_restorer(
 
 def use_fake_restorer() -> None:
     """Use it in this process from now on."""
-    prepared.load_restorer = load_fake_restorer  # type: ignore[assignment]
+    setup.load_restorer = load_fake_restorer  # type: ignore[assignment]
 
 
 def speed_up_worker() -> None:

@@ -34,7 +34,7 @@ def write_output(
         TemporaryDirectory() as folder,
         open_output(target, info=info, source_path=source_path, **options) as output,
     ):
-        writer = output.segment_factory.open_segment(Path(folder) / "segment")
+        writer = output.open_segment(Path(folder) / "segment")
         try:
             for frame in frames:
                 writer.write(frame)

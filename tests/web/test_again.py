@@ -53,7 +53,7 @@ def test_new_strengths_replace_those_of_the_job_and_the_output_is_numbered(
         ("1=0.5", "no strength was changed"),
         ("1=2", "0 to 1"),
         ("<b>", "&lt;b&gt;"),
-        ("1=0,1=1", "track 1 has two"),
+        ("1=0,1=1", "track 1 twice"),
     ],
 )
 def test_unchanged_or_invalid_strengths_are_refused(

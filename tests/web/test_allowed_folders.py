@@ -98,5 +98,5 @@ def test_films_are_listed_without_hidden_files_up_to_the_limit(folder: Path) -> 
 
 
 def test_an_allowed_folder_that_is_not_a_folder_is_refused(folder: Path) -> None:
-    with pytest.raises(ConfigError, match="is no folder"):
+    with pytest.raises(ConfigError, match="is not a folder"):
         AllowedFolders([folder / "a.mkv"])

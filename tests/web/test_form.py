@@ -94,9 +94,9 @@ def test_invalid_values_are_refused_by_the_name_of_the_field(
 
 
 def test_no_value_can_become_an_option() -> None:
-    arguments = option_words(RestoreSettings(device="--overwrite", preset=None))
+    arguments = option_words(RestoreSettings(model="--overwrite", preset=None))
 
-    assert arguments == ["--device=--overwrite"]
+    assert arguments == ["--model=--overwrite"]
 
 
 def test_a_time_is_written_as_a_decimal() -> None:

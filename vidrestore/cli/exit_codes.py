@@ -1,7 +1,7 @@
 """Exit codes of the process, and the one line that explains an error."""
 
 import errno
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from enum import IntEnum
 
@@ -38,12 +38,17 @@ class UsageError(ConfigError):
 
 
 @contextmanager
-def usage_errors() -> Generator[None]:
-    """Raise errors of settings as ``UsageError``: their values come from options."""
+def usage_errors(flags: Mapping[str, str] | None = None) -> Generator[None]:
+    """Raise errors of settings as ``UsageError``: their values come from options.
+
+    ``flags`` maps the names of settings to their options, which replace them at the beginning of a
+    message.
+    """
     try:
         yield
     except ConfigError as error:
-        raise UsageError(str(error)) from error
+        name, space, rest = str(error).partition(" ")
+        raise UsageError((flags or {}).get(name, name) + space + rest) from error
 
 
 def expected_line(error: Exception) -> str | None:

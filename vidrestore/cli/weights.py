@@ -17,7 +17,7 @@ from vidrestore.cli.display.progress_bars import (
 )
 from vidrestore.cli.exit_codes import ExitCode
 from vidrestore.errors import WeightsError
-from vidrestore.weights import cache as store
+from vidrestore.weights import cache
 from vidrestore.weights.manifest import WEIGHTS, weights_entry
 
 
@@ -75,7 +75,7 @@ def run(argv: Sequence[str]) -> ExitCode:
         case VerifyCommand():
             return _verify(command.name)
         case PathCommand():
-            print(store.weights_folder())
+            print(cache.weights_folder())
     return ExitCode.OK
 
 
@@ -103,11 +103,11 @@ def _list() -> None:
 
 def _download_state(name: str) -> str:
     try:
-        if store.find(name) is not None:
+        if cache.find(name) is not None:
             return "yes"
     except WeightsError:
         return "wrong size"
-    return "partly" if store.partial_bytes(name) else "no"
+    return "partly" if cache.partial_bytes(name) else "no"
 
 
 def _fetch(command: FetchCommand) -> None:
@@ -116,7 +116,7 @@ def _fetch(command: FetchCommand) -> None:
         warnings_on_stderr(quiet=command.quiet),
         download_display(quiet=command.quiet) as show,
     ):
-        path = store.fetch(entry.name, on_progress=partial(show, entry.name))
+        path = cache.fetch(entry.name, on_progress=partial(show, entry.name))
     print(path)
 
 
@@ -129,18 +129,18 @@ def _verify(name: str | None) -> ExitCode:
     code = ExitCode.OK
     for checkpoint in names:
         try:
-            verified = store.verify(checkpoint)
+            verified = cache.verify(checkpoint)
         except WeightsError as error:
             print_line(f"error: {error}", stream=sys.stderr)
             code = ExitCode.FAILED
             continue
         print(f"{checkpoint}: {_verification_text(verified)}")
     if not names:
-        print(f"no checkpoints in {store.weights_folder()}")
+        print(f"no checkpoints in {cache.weights_folder()}")
     return code
 
 
-def _verification_text(verified: store.Verified) -> str:
+def _verification_text(verified: cache.Verified) -> str:
     if verified.expected_from == "nowhere":
         return f"not checked: no checksum is published; SHA-256 is {verified.sha256}"
     return f"good: SHA-256 is the one {_CHECKSUM_SOURCE[verified.expected_from]}"

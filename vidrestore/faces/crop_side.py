@@ -11,8 +11,8 @@ _SMALL_PX = 1.5 * SMALL_CROP_SIZE_PX
 """Side of the area under a crop, in display pixels, up to which a small one is used: that of a
 face of about 200 px. Faces with more detail than a small crop holds are left alone as good."""
 _BECOMES_LARGE, _BECOMES_SMALL = 1.2, 0.7
-"""Ratios to that at which a track changes over. They lie far apart, because the sharpness of a face
-changes by a seventh then, from one frame to the next."""
+"""Ratios to that side at which a track changes to the other size. They are far apart, because the
+sharpness of a face then changes by a seventh from one frame to the next."""
 
 
 def choose_crop_sides(frames: Iterable[TrackedFrame]) -> Iterator[TrackedFrame]:

@@ -85,7 +85,7 @@ class JobOutputs:
             )
             self._outputs[kind] = self._stack.enter_context(output)
         return SegmentContent(
-            factories={kind: output.segment_factory for kind, output in self._outputs.items()},
+            openers={kind: output.open_segment for kind, output in self._outputs.items()},
             with_record=self._record is not None,
         )
 

@@ -172,6 +172,6 @@ def read_header(line: bytes) -> Y4mHeader:
         return Y4mHeader.from_line(line)
     except ValueError as error:
         raise MediaError(
-            f"standard input is not YUV4MPEG2 that can be read: {error}; send it with: "
+            f"standard input is not readable YUV4MPEG2: {error}; send it with: "
             "ffmpeg -i FILE -f yuv4mpegpipe -strict -1 - | vidrestore - -o FILE"
         ) from error

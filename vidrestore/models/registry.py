@@ -32,6 +32,18 @@ class RestorerSpec:
     """Path of a submodule ("" is the whole network) -> name of its weights in the manifest."""
 
 
+def _downloaded(
+    name: str, build: Callable[[], nn.Module], *, license: str = "Apache-2.0"
+) -> RestorerSpec:
+    """Return a network whose weights have its name in the manifest."""
+    return RestorerSpec(
+        build=build,
+        crop_size_px=CROP_SIZE_PX,
+        license=license,
+        download_names=MappingProxyType({"": name}),
+    )
+
+
 RESTORERS: Mapping[str, RestorerSpec] = MappingProxyType(
     {
         "lite": RestorerSpec(
@@ -47,42 +59,18 @@ RESTORERS: Mapping[str, RestorerSpec] = MappingProxyType(
             license="BSD-3-Clause",
             packaged_file="realesrgan_x4plus.safetensors",
         ),
-        "gfpgan-1.4": RestorerSpec(
-            build=GFPGANClean,
-            crop_size_px=CROP_SIZE_PX,
-            license="Apache-2.0",
-            download_names=MappingProxyType({"": "gfpgan-1.4"}),
-        ),
-        "gfpgan-1.3": RestorerSpec(
-            build=GFPGANClean,
-            crop_size_px=CROP_SIZE_PX,
-            license="Apache-2.0",
-            download_names=MappingProxyType({"": "gfpgan-1.3"}),
-        ),
-        "gfpgan-1.2": RestorerSpec(
-            build=GFPGANClean,
-            crop_size_px=CROP_SIZE_PX,
-            license="Apache-2.0",
-            download_names=MappingProxyType({"": "gfpgan-1.2"}),
-        ),
-        "gfpgan-paper": RestorerSpec(
-            build=GFPGAN,
-            crop_size_px=CROP_SIZE_PX,
-            license="Apache-2.0",
-            download_names=MappingProxyType({"": "gfpgan-paper"}),
-        ),
+        **{
+            name: _downloaded(name, GFPGANClean)
+            for name in ("gfpgan-1.4", "gfpgan-1.3", "gfpgan-1.2")
+        },
+        "gfpgan-paper": _downloaded("gfpgan-paper", GFPGAN),
         "psfrgan": RestorerSpec(
             build=build_psfrgan,
             crop_size_px=CROP_SIZE_PX,
             license="CC BY-NC-SA 4.0",
             download_names=MappingProxyType({"generator": "psfrgan", "parser": "psfrgan-parser"}),
         ),
-        "gpen-512": RestorerSpec(
-            build=GPEN,
-            crop_size_px=CROP_SIZE_PX,
-            license="non-commercial",
-            download_names=MappingProxyType({"": "gpen-512"}),
-        ),
+        "gpen-512": _downloaded("gpen-512", GPEN, license="non-commercial"),
     }
 )
 

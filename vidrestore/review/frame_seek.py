@@ -65,7 +65,7 @@ def first_seconds(path: Path, *, fps: Fraction) -> Fraction:
     with open_source(path, fps=fps) as source:
         for frame in source:
             return frame.timestamp.seconds
-    raise MediaError(f"{path}: not a single frame could be read")
+    raise MediaError(f"{path}: not a single frame can be decoded; get another copy")
 
 
 def _groups(times: Sequence[FrameTime]) -> Iterator[list[FrameTime]]:

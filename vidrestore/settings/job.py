@@ -54,4 +54,6 @@ class JobSettings:
     def __post_init__(self) -> None:
         check_options(self)
         if self.workers is not None and self.engine == "local":
-            raise ConfigError("workers need the engine ray; use --engine ray, or omit --workers")
+            raise ConfigError(
+                "workers requires the engine ray; use --engine ray, or leave out --workers"
+            )

@@ -73,6 +73,8 @@ def value_reader(setting: Setting) -> Callable[[str], object] | None:
         if setting.choices:
             return partial(_choices, setting)
         return parse_tracks if get_args(setting.type)[0] is int else parse_track_strengths
+    if setting.choices and setting.nullable:
+        return partial(_choice, setting)
     if setting.type is Fraction:
         return parse_rate if setting.option.metavar == "RATE" else parse_time
     if setting.has_range:
@@ -90,6 +92,18 @@ def _choices(setting: Setting, text: str) -> tuple[str, ...]:
     if not setting.allows(tuple(words)):
         raise ValueError(f"must be {setting.range_text}, got {text!r}")
     return tuple(choice for choice in setting.choices if choice in words)
+
+
+def _choice(setting: Setting, text: str) -> object:
+    """Return the choice that is written like this.
+
+    Raises:
+        ValueError: There is none.
+    """
+    for choice in setting.choices:
+        if str(choice) == text:
+            return choice
+    raise ValueError(f"must be {setting.range_text}, got {text!r}")
 
 
 def _number_in_range(setting: Setting, text: str) -> float:

@@ -1,5 +1,6 @@
 """All settings of a restoration: those of its frames, of its outputs and of the machine."""
 
+import re
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -160,6 +161,8 @@ class RestoreSettings(FrameSettings):
     def __post_init__(self) -> None:
         check_options(self)
         check_encoding(self.codec, self.crf, self.preset)
+        if not re.fullmatch(r"auto|cpu|cuda(:[0-9]+)?", self.device):
+            raise ConfigError(f"device must be auto, cpu, cuda or cuda:N, got {self.device!r}")
         if isinstance(self.background, str):
             check_upscaler_name(self.background)
         if self.scale is not None and self.background is None:

@@ -44,7 +44,7 @@ def check_track_strengths(strengths: Sequence[TrackStrength]) -> None:
                 f"{track}={strength:g}"
             )
         if any(track == other for other, _ in strengths[:at]):
-            raise ConfigError(f"track_strengths: track {track} has two; leave out one of them")
+            raise ConfigError(f"track_strengths names track {track} twice; leave out one of them")
 
 
 def strength_of_track(track: int, strength: float, strengths: Sequence[TrackStrength]) -> float:

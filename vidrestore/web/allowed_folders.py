@@ -24,11 +24,11 @@ class AllowedFolders:
             folders: Existing folders.
 
         Raises:
-            ConfigError: One of them is no folder.
+            ConfigError: One of them is not a folder.
         """
         for folder in folders:
             if not folder.is_dir():
-                raise ConfigError(f"{folder}: is no folder; name one that exists")
+                raise ConfigError(f"{folder}: is not a folder; name one that exists")
         self.folders = tuple(folder.resolve() for folder in folders)
 
     def resolve(self, text: str) -> Path:

@@ -92,7 +92,7 @@ def free_path(results: Path, stem: str, suffix: str, *, taken: Collection[Path])
         path = results / f"{stem}{'' if number == 1 else f'-{number}'}{suffix}"
         if path not in taken and not path.exists():
             return path
-    raise ConfigError("name of the result: there are thousands of this name; choose another")
+    raise ConfigError("name of the result: thousands of results have it; choose another")
 
 
 def _result_stem(info: SourceInfo) -> str:

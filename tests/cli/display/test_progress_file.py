@@ -11,7 +11,7 @@ from support.frames import YUV420, random_frame
 
 from vidrestore.cli import main
 from vidrestore.cli.display.progress_file import ProgressFile
-from vidrestore.pipeline import setup as prepared
+from vidrestore.pipeline import setup
 from vidrestore.progress import LatestFrame, Progress, Stage
 from vidrestore.types import DisplayGeometry
 
@@ -106,7 +106,7 @@ def test_a_deleted_folder_does_not_stop_the_run(tmp_path: Path) -> None:
 def test_a_run_writes_its_progress_and_latest_frame(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prepared, "load_restorer", load_fake_restorer)
+    monkeypatch.setattr(setup, "load_restorer", load_fake_restorer)
     film = make_clip(
         tmp_path / "film.mkv", Clip(ticks=range(3), size_hw=FACE_SIZE_HW, picture=face_picture)
     )

@@ -118,3 +118,28 @@ def test_a_background_may_be_a_file_without_suffix_but_names_take_precedence(
 
     assert name_or_file("mine") == Path("mine")
     assert name_or_file("compact") == "compact"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--strength", "2"], r"--strength: must be a number from 0 to 1, got '2'"),
+        (["--scale", "3"], r"--scale: must be one of 1, 2, 4, got '3'"),
+        (["--profile", "best"], r"--profile: must be one of archive, watch, sharp, got 'best'"),
+        (["--crf", "99"], r"error: --crf of h264 must be 0 to 51, got 99"),
+        (["--device", "gpu"], r"error: --device must be auto, cpu, cuda or cuda:N, got 'gpu'"),
+        (["--only-track", "0"], r"error: --only-track must be numbers from 1 on"),
+        (["--track-strength", "1=0,1=1"], r"error: --track-strength names track 1 twice"),
+        (["--workers", "2"], r"error: --workers requires the engine ray"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_the_name_of_its_option(
+    words: list[str],
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+
+    assert main(["no-such-film.mp4", "-o", "out.mp4", *words]) == ExitCode.USAGE
+    assert re.search(said, capsys.readouterr().err)

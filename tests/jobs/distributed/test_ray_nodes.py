@@ -13,7 +13,7 @@ from support.faceclips import FACE_SIZE_HW, face_picture
 from support.fake_restorer import load_fake_restorer, speed_up_worker
 
 from vidrestore import JobSettings, RestoreSettings, restore_video
-from vidrestore.pipeline import setup as prepared
+from vidrestore.pipeline import setup
 from vidrestore.progress import Progress
 
 ray = pytest.importorskip("ray", reason="the extra ray is not installed")
@@ -30,7 +30,7 @@ def two_nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Any, Any]]:
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     monkeypatch.setenv("RAY_worker_niceness", "0")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(TESTS), str(TESTS.parent)]))
-    monkeypatch.setattr(prepared, "load_restorer", load_fake_restorer)
+    monkeypatch.setattr(setup, "load_restorer", load_fake_restorer)
     threads = torch.get_num_threads()
     node: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 80 << 20}
     cluster: Any = Cluster(

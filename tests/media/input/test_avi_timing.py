@@ -180,7 +180,7 @@ def test_avi_counts_frames_at_the_rate_of_the_film(
     ):
         segments = []
         for number, frames in enumerate(batched(list(source), 12)):
-            writer = output.segment_factory.open_segment(tmp_path / str(number))
+            writer = output.open_segment(tmp_path / str(number))
             for frame in frames:
                 writer.write(frame)
             segments.append(writer.finish())

@@ -49,7 +49,7 @@ def test_equal_frames_give_equal_bytes(tmp_path: Path, codec: str, width_px: int
             open_source(film) as source,
             open_output(target, info=source.info, source_path=film, settings=settings) as output,
         ):
-            writer = output.segment_factory.open_segment(tmp_path / f"{run}.segment")
+            writer = output.open_segment(tmp_path / f"{run}.segment")
             for frame in source:
                 writer.write(frame)
             output.assemble([writer.finish()])

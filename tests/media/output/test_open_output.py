@@ -45,7 +45,7 @@ def test_the_final_name_appears_only_at_the_end(tmp_path: Path, target: str) -> 
     segments = tmp_path / ".segments"
     segments.mkdir()
     with open_output(tmp_path / target, info=probe(path), source_path=path) as output:
-        writer = output.segment_factory.open_segment(segments / "0")
+        writer = output.open_segment(segments / "0")
         for frame in frames_of(path):
             writer.write(frame)
         output.assemble([writer.finish()])

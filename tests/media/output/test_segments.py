@@ -35,9 +35,7 @@ def write_in_segments(source: Path, target: Path, codec: str, bounds: list[int])
         ends = [*bounds[1:], len(frames)]
         segments: list[tuple[Path, ...]] = []
         for number, (begin, end) in enumerate(zip(bounds, ends, strict=True)):
-            writer = output.segment_factory.open_segment(
-                target.parent / f"{target.stem}-{number}.segment"
-            )
+            writer = output.open_segment(target.parent / f"{target.stem}-{number}.segment")
             for frame in frames[begin:end]:
                 writer.write(frame)
             segments.append(writer.finish())
@@ -104,7 +102,7 @@ def test_a_truncated_segment_is_refused(tmp_path: Path) -> None:
             target, info=film.info, source_path=source, settings=EncoderSettings()
         ) as output,
     ):
-        writer = output.segment_factory.open_segment(tmp_path / "0.segment")
+        writer = output.open_segment(tmp_path / "0.segment")
         for frame in film:
             writer.write(frame)
         files = writer.finish()

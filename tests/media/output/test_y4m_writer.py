@@ -44,7 +44,7 @@ def test_a_writer_without_a_reader_can_be_closed(tmp_path: Path, read_fd: int) -
     )
 
     with open_output(STDOUT, info=info, source_path=None) as output:
-        writer = output.segment_factory.open_segment(tmp_path / "000000.film")
+        writer = output.open_segment(tmp_path / "000000.film")
         for number in range(4):  # the first alone fills the pipe
             writer.write(replace(frames[0], index=number))
         assert os.read(read_fd, 10) == b"YUV4MPEG2 "
@@ -57,7 +57,7 @@ def test_a_closed_pipe_raises_its_own_error(tmp_path: Path, read_fd: int) -> Non
     os.dup2(spare_fd, read_fd)
 
     with open_output(STDOUT, info=info, source_path=None) as output:
-        writer = output.segment_factory.open_segment(tmp_path / "000000.film")
+        writer = output.open_segment(tmp_path / "000000.film")
         writer.write(frames[0])
         with pytest.raises(PipeClosedError):
             writer.finish()
@@ -88,7 +88,7 @@ def test_flags_of_only_some_frames_are_noted(tmp_path: Path, read_fd: int) -> No
     info, frames = info_and_frames(interlaced_clip(tmp_path / "film.mkv"))
 
     with open_output(STDOUT, info=info, source_path=None) as output:
-        writer = output.segment_factory.open_segment(tmp_path / "000000.film")
+        writer = output.open_segment(tmp_path / "000000.film")
         for frame in frames[:3]:
             writer.write(replace(frame, interlaced=frame.index > 0))
         writer.finish()
@@ -137,7 +137,7 @@ def test_a_y4m_stream_is_written_back_bit_for_bit(
         open_source(Path("-")) as source,
         open_output(STDOUT, info=source.info, source_path=None) as output,
     ):
-        writer = output.segment_factory.open_segment(tmp_path / "000000.film")
+        writer = output.open_segment(tmp_path / "000000.film")
         for frame in source:
             writer.write(frame)
         writer.finish()

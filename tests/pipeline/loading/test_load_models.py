@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -19,13 +20,20 @@ from torch import Tensor
 
 from vidrestore import RestoreSettings, restore_video
 from vidrestore.errors import ConfigError, DownloadError, UnknownModelError, WeightsError
-from vidrestore.models import registry as table
+from vidrestore.models import registry
 from vidrestore.models.lite import build_lite
 from vidrestore.models.registry import RESTORERS, RestorerSpec
-from vidrestore.pipeline.loading import load_models as networks
-from vidrestore.pipeline.loading.load_models import load_restorer
+from vidrestore.pipeline.loading import load_models
+from vidrestore.pipeline.loading.load_models import (
+    DETECTORS,
+    fetch_networks,
+    load_detector,
+    load_restorer,
+)
 from vidrestore.pipeline.loading.spandrel_models import SPANDREL_MODELS
+from vidrestore.progress import not_shown
 from vidrestore.restore.restorer import Restorer
+from vidrestore.settings import DetectorName
 from vidrestore.weights import manifest
 from vidrestore.weights.load import read_state
 from vidrestore.weights.manifest import WEIGHTS, WeightsEntry
@@ -51,8 +59,8 @@ def site(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
         download_names=MappingProxyType({"": "weights-of-fetched"}),
     )
     models = MappingProxyType({**RESTORERS, "fetched": spec})
-    monkeypatch.setattr(table, "RESTORERS", models)
-    monkeypatch.setattr(networks, "RESTORERS", models)
+    monkeypatch.setattr(registry, "RESTORERS", models)
+    monkeypatch.setattr(load_models, "RESTORERS", models)
     with serving(LITE) as served:
         entry = weights_entry(
             served,
@@ -183,8 +191,8 @@ def lite_with_ends(ends: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The embedded ``lite`` has two ends."""
     spec = replace(RESTORERS["lite"], packaged_file=str(ends))
     models = MappingProxyType({**RESTORERS, "lite": spec})
-    monkeypatch.setattr(table, "RESTORERS", models)
-    monkeypatch.setattr(networks, "RESTORERS", models)
+    monkeypatch.setattr(registry, "RESTORERS", models)
+    monkeypatch.setattr(load_models, "RESTORERS", models)
 
 
 def shown(restorer: Restorer) -> Tensor:
@@ -255,3 +263,25 @@ def test_a_detail_out_of_range_is_refused_by_settings_and_by_the_loader(wrong: f
         RestoreSettings(detail=wrong)
     with pytest.raises(ConfigError, match="detail must be a number from 0 to 1"):
         loaded("lite", detail=wrong)
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_every_detector_of_the_option_is_loaded_or_its_weights_are_fetched(
+    name: DetectorName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched: list[str] = []
+
+    def no_network(weights: str, *, on_progress: object) -> Path:
+        del on_progress
+        fetched.append(weights)
+        raise DownloadError(weights)
+
+    monkeypatch.setattr(load_models, "ensure_local", no_network)
+    for fetch_or_load in (
+        lambda: load_detector(name, device=CPU),
+        lambda: fetch_networks("lite", detector=name, on_download=not_shown),
+    ):
+        with suppress(DownloadError):
+            fetch_or_load()
+    assert fetched in ([], fetched[:1] * 2)
+    assert {*fetched} <= WEIGHTS.keys()

@@ -16,7 +16,7 @@ from vidrestore import RestoreSettings, restore_video
 from vidrestore.errors import ConfigError, UnknownModelError, WeightsError
 from vidrestore.models.upscalers.registry import UPSCALERS
 from vidrestore.pipeline.background.tiled_upscaler import Upscaler
-from vidrestore.pipeline.loading import spandrel_models as zoo
+from vidrestore.pipeline.loading import spandrel_models
 from vidrestore.pipeline.loading.load_upscaler import load_upscaler
 
 CPU = torch.device("cpu")
@@ -27,7 +27,7 @@ COMPACT = DATA / UPSCALERS["compact"].packaged_file
 @pytest.fixture(autouse=True)
 def no_spandrel(monkeypatch: pytest.MonkeyPatch) -> None:
     """The extra is not installed."""
-    monkeypatch.setattr(zoo, "_import_optional", lambda _package: None)
+    monkeypatch.setattr(spandrel_models, "_import_optional", lambda _package: None)
 
 
 def loaded(background: str | Path, scale: int | None = None) -> Upscaler:

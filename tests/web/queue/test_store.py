@@ -88,7 +88,7 @@ def test_a_result_is_never_replaced(tmp_path: Path, taken: str, open_queue: Open
     queue = open_queue(tmp_path / "state")
     (tmp_path / taken).write_bytes(b"made before")
 
-    with pytest.raises(ConfigError, match=f"{taken}: there is such a result"):
+    with pytest.raises(ConfigError, match=f"{taken}: this result already exists"):
         queue.add(tmp_path / "film.mkv", tmp_path / "a.mkv", [])
     assert queue.jobs() == []
 
@@ -97,7 +97,7 @@ def test_two_jobs_cannot_write_one_file(tmp_path: Path, open_queue: OpenQueue) -
     queue = open_queue(tmp_path / "state")
     queue.add(tmp_path / "film.mkv", tmp_path / "a.mkv", [])
 
-    with pytest.raises(ConfigError, match="there is such a result"):
+    with pytest.raises(ConfigError, match="this result already exists"):
         queue.add(tmp_path / "other.mkv", tmp_path / "a.mkv", [])
 
 

@@ -116,7 +116,7 @@ def progress_parts(progress: Progress, speed: Iterable[str] = ()) -> list[str]:
     parts = [f"{done} frames" if total is None else f"{done} of {total} frames"]
     if progress.frame_share:
         parts.append(f"{100 * progress.frame_share:.0f} % of the next")
-    return [*parts, *speed, f"{progress.faces_done} faces", *_worker_parts(progress)]
+    return [*parts, *speed, count_text(progress.faces_done, "face"), *_worker_parts(progress)]
 
 
 def _worker_parts(progress: Progress) -> list[str]:

@@ -29,7 +29,7 @@ from vidrestore.settings import (
 
 T = TypeVar("T")
 
-_READ_TYPES = (int, float, Fraction, tuple)
+_READ_TYPES = (int, float, str, Fraction, tuple)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +85,8 @@ class Arguments:
         Raises:
             UsageError: A value is out of range, or options do not go together.
         """
-        with usage_errors():
+        flags = {setting.name: setting.flag for setting in settings_of(settings)}
+        with usage_errors(flags):
             return settings(**{**self._values[settings], **more})
 
     def restore_settings(self, *, auto: str | None = None, **more: Any) -> RestoreSettings:

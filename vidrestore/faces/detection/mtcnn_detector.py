@@ -60,7 +60,8 @@ _MIRRORED_LANDMARKS = (1, 0, 2, 4, 3)
 _LANDMARKS_AGREE, _LANDMARKS_DIFFER = 0.03, 0.09
 """Mean distance of landmarks between a crop and its mirror image, in sides of the crop. Of 40
 faces, clean, 20 px small or strongly blurred, nine in ten stay below 0.03 (below 0.06 where a face
-can hardly be made out). Heads cut by the frame and patterns that are no face give 0.04 to 0.15."""
+can hardly be made out). Heads cut by the frame, and patterns that are not faces, give 0.04 to
+0.15."""
 _PATCH_MARGIN = 0.3  # in sides of a square: covers the corners of a rotated one
 
 

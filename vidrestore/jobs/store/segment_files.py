@@ -7,7 +7,7 @@ from typing import Self
 
 from vidrestore.jobs.plan import FrameTiming, SegmentRule
 from vidrestore.jobs.store.journal import JournalEntry, SegmentFile
-from vidrestore.media.output.outputs import SegmentWriterFactory
+from vidrestore.media.output.outputs import SegmentOpener
 from vidrestore.media.output.segment_writer import SegmentWriter
 from vidrestore.pipeline.record_lines import frame_line
 from vidrestore.pipeline.report import Tally
@@ -25,7 +25,7 @@ VIDEO, COMPARISON, RECORD = "film", "compare", "record"
 class SegmentContent:
     """The files that every segment of a job consists of; can be sent to another process."""
 
-    factories: Mapping[str, SegmentWriterFactory]
+    openers: Mapping[str, SegmentOpener]
     """Opens the writer of the frames, by kind."""
     with_record: bool
     """Whether the lines of a record are stored, too."""
@@ -68,8 +68,8 @@ class OpenSegment:
         self._lines: list[str] = []
         self._writers: dict[str, SegmentWriter] = {}
         try:
-            for kind, factory in content.factories.items():
-                self._writers[kind] = factory.open_segment(folder / f"{stem}.{kind}")
+            for kind, open_segment in content.openers.items():
+                self._writers[kind] = open_segment(folder / f"{stem}.{kind}")
         except BaseException:
             self._abort()
             raise

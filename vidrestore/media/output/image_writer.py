@@ -54,7 +54,7 @@ class ImageSegmentWriter(SegmentWriter):
         """Create the file or folder.
 
         Args:
-            path: The folder or the single image to write.
+            path: The folder to write, or the single image without its suffix.
             target: The output, as error messages name it; its suffix is the format of an image.
             info: The source of the frames.
             geometry: Display geometry of the frames.
@@ -63,7 +63,7 @@ class ImageSegmentWriter(SegmentWriter):
         Raises:
             MediaError: The format cannot store these frames, or ``path`` cannot be created.
         """
-        self._path = path
+        self._path = path.with_name(path.name + target.suffix) if is_single else path
         self._geometry = geometry
         self._is_single = is_single
         self._source = None if info.kind == "film" else info.path
@@ -74,9 +74,9 @@ class ImageSegmentWriter(SegmentWriter):
             raise MediaError(f"{target}: an .exr cannot be enlarged; leave out --background")
         with media_errors(target, "write"):
             if is_single:
-                path.touch()
+                self._path.touch()
             else:
-                path.mkdir()
+                self._path.mkdir()
         self._frame_count = 0
         self._times: list[str] | None = [] if info.kind == "film" else None
         super().__init__(target, _conversion_notes(target, info, geometry, is_single=is_single))

@@ -12,7 +12,6 @@ from vidrestore.media.output.encoder_table import EncoderSettings
 from vidrestore.media.output.open_muxer import open_muxer
 from vidrestore.media.output.outputs import (
     ImageOutput,
-    ImageSegmentFactory,
     Output,
     PipeOutput,
     VideoOutput,
@@ -68,9 +67,6 @@ def open_output(
     kind = _checked_kind(target, info)
     if kind != "film":
         is_single = kind == "picture"
-        factory = ImageSegmentFactory(
-            target=target, info=info, geometry=geometry, is_single=is_single
-        )
         with (
             atomic_file(target, overwrite=overwrite)
             if is_single
@@ -79,7 +75,14 @@ def open_output(
             audio = None
             if info.kind == "film" and source_path is not None:
                 audio = plan_audio(info, source_path, target, time_range or TimeRange())
-            images = ImageOutput(pending.path, factory, audio)
+            images = ImageOutput(
+                pending.path,
+                target=target,
+                info=info,
+                geometry=geometry,
+                is_single=is_single,
+                audio=audio,
+            )
             yield images
             pending.complete = images.is_assembled
         return

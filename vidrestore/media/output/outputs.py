@@ -1,16 +1,16 @@
 """The kinds of output: a video, an image sequence or image, and standard output.
 
-An output has a factory for the writers of its segments, and assembles the finished segments.
+An output opens the writers of its segments, and assembles the finished segments.
 """
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from shutil import copyfile
-from typing import Protocol
+from typing import TypeAlias
 
 from vidrestore.media.ffmpeg_errors import media_errors
 from vidrestore.media.input.video_info import VideoInfo
@@ -18,62 +18,22 @@ from vidrestore.media.output.image_writer import SEGMENT_TIMES, ImageSegmentWrit
 from vidrestore.media.output.muxer import Muxer
 from vidrestore.media.output.segment_writer import SegmentWriter
 from vidrestore.media.output.segments import VideoSegmentWriter, write_segments
-from vidrestore.media.output.video_encoder import VideoEncoderConfig
-from vidrestore.media.output.y4m_writer import Y4mSegmentFactory, Y4mStream
+from vidrestore.media.output.y4m_writer import Y4mSegmentWriter, Y4mStream
 from vidrestore.media.streams.audio_file import AUDIO_FILE, AudioPlan, folder_notes, write_audio
 from vidrestore.media.streams.frame_times import TIMES_FILE, are_even, write_times
 from vidrestore.types import DisplayGeometry
 
-
-class SegmentWriterFactory(Protocol):
-    """Opens segments of an output, also in a process that does not have the output open."""
-
-    def open_segment(self, path: Path) -> SegmentWriter:
-        """Return a writer whose files are ``path`` and names that start with it."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VideoSegmentFactory:
-    """Opens segments of a video: encoded packets."""
-
-    config: VideoEncoderConfig
-    target: Path
-    """The output, as error messages name it."""
-
-    def open_segment(self, path: Path) -> SegmentWriter:
-        """Return a writer of packets."""
-        return VideoSegmentWriter(path, config=self.config, target=self.target)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageSegmentFactory:
-    """Opens segments of an image sequence, or the only segment of a single image."""
-
-    target: Path
-    info: VideoInfo
-    geometry: DisplayGeometry
-    is_single: bool
-    """Whether the output is one image and not a folder."""
-
-    def open_segment(self, path: Path) -> SegmentWriter:
-        """Return a writer of images into a folder, or of the single image."""
-        return ImageSegmentWriter(
-            path.with_name(path.name + self.target.suffix) if self.is_single else path,
-            target=self.target,
-            info=self.info,
-            geometry=self.geometry,
-            is_single=self.is_single,
-        )
+SegmentOpener: TypeAlias = Callable[[Path], SegmentWriter]
+"""Opens the writer of a segment, also in a process that does not have the output open; its files
+are the path and names that start with it."""
 
 
 class Output(ABC):
     """An output that is being written."""
 
-    def __init__(self, segment_factory: SegmentWriterFactory) -> None:
+    def __init__(self, open_segment: SegmentOpener) -> None:
         self.is_assembled = False
-        self.segment_factory = segment_factory
-        """Opens segments, in this process or in others."""
+        self.open_segment = open_segment
 
     @property
     @abstractmethod
@@ -100,7 +60,7 @@ class VideoOutput(Output):
     """A video file; its segments are encoded packets."""
 
     def __init__(self, muxer: Muxer, target: Path) -> None:
-        super().__init__(VideoSegmentFactory(config=muxer.encoder_config, target=target))
+        super().__init__(partial(VideoSegmentWriter, config=muxer.encoder_config, target=target))
         self._muxer = muxer
 
     @property
@@ -117,7 +77,7 @@ class PipeOutput(Output):
     """Standard output; its segments are written at once."""
 
     def __init__(self, stream: Y4mStream, target: Path) -> None:
-        super().__init__(Y4mSegmentFactory(stream=stream, target=target))
+        super().__init__(lambda _path: Y4mSegmentWriter(stream, target))
         self._stream = stream
 
     @property
@@ -133,15 +93,23 @@ class ImageOutput(Output):
     """An image sequence in a folder, or a single image, which is one segment."""
 
     def __init__(
-        self, path: Path, segment_factory: ImageSegmentFactory, audio: AudioPlan | None
+        self,
+        path: Path,
+        *,
+        target: Path,
+        info: VideoInfo,
+        geometry: DisplayGeometry,
+        is_single: bool,
+        audio: AudioPlan | None,
     ) -> None:
-        super().__init__(segment_factory)
+        writer = partial(ImageSegmentWriter, target=target, info=info, geometry=geometry)
+        super().__init__(partial(writer, is_single=is_single))
         self._path = path
         self._audio = audio
-        self._info = segment_factory.info
-        self._target = segment_factory.target
-        self._is_single = segment_factory.is_single
-        self._notes = [] if self._is_single else folder_notes(segment_factory.info, audio)
+        self._info = info
+        self._target = target
+        self._is_single = is_single
+        self._notes = [] if is_single else folder_notes(info, audio)
 
     @property
     def notes(self) -> list[str]:

@@ -1,6 +1,5 @@
 """Writes frames to standard output as YUV4MPEG2, segment by segment."""
 
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -113,19 +112,6 @@ class Y4mSegmentWriter(SegmentWriter):
 
     def _close(self) -> None:
         """Do nothing: the next segment continues the stream."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Y4mSegmentFactory:
-    """Opens segments of the stream."""
-
-    stream: Y4mStream
-    target: Path
-
-    def open_segment(self, path: Path) -> SegmentWriter:
-        """Return a writer to the stream."""
-        del path
-        return Y4mSegmentWriter(self.stream, self.target)
 
 
 def _loss_notes(

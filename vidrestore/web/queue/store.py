@@ -109,7 +109,9 @@ class JobQueue:
             existing = [path for path in (output, job.review, job.report) if path.exists()]
             if output in self.outputs() or existing:
                 name = existing[0].name if existing else output.name
-                raise ConfigError(f"{name}: there is such a result; choose another name")
+                raise ConfigError(
+                    f"{name}: this result already exists, or is in the queue; choose another name"
+                )
             with file_errors(self._folder, "write"):
                 (self._folder / _JOBS / job.id).mkdir(mode=0o700)
             self._change({**self._jobs, job.id: job})
