@@ -143,8 +143,8 @@ def detail_weight(source_chw: Tensor, restored_chw: Tensor, ellipse: FaceEllipse
 
 def _mean_gradient(crop_chw: Tensor) -> FloatArray:
     """Return the mean difference of neighboring pixels per cell, in half the pixels of green."""
-    # Contiguous, because strided reads of three channels would take twice as long.
-    green = np.ascontiguousarray(crop_chw[1].cpu().numpy(), dtype=np.float32)
+    image_hwc = np.ascontiguousarray(crop_chw.permute(1, 2, 0).float().cpu().numpy())
+    green: FloatArray = np.asarray(cv2.extractChannel(image_hwc, 1), dtype=np.float32)
     center, right, below = (
         np.ascontiguousarray(green[row::2, column::2]) for row, column in ((0, 0), (0, 1), (1, 0))
     )

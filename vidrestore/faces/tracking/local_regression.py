@@ -217,9 +217,10 @@ def _tukey(distance: Real) -> Real:
 
 def _weighted_fit(basis: Real, measured: Complex, weights: Real) -> Complex:
     """Fit every column of ``(N, K)`` with its own ``(N, K)`` weights; return the fit."""
-    weighted = np.einsum("nd,nk->kdn", basis, weights)
-    normal = weighted @ basis
-    right = np.einsum("kdn,nk->kd", weighted, measured)
-    parts = np.stack([right.real, right.imag], axis=2)
-    coefficients: Real = np.asarray(np.linalg.solve(normal, parts), dtype=np.float64)
-    return basis @ (coefficients[:, :, 0] + 1j * coefficients[:, :, 1]).T
+    weighted = basis.T * weights.T[:, None]
+    # Real and imaginary parts side by side, because real products and solutions are faster.
+    parts: Real = np.ascontiguousarray(measured.T)[:, :, None].view(np.float64)
+    coefficients: Real = np.asarray(
+        np.linalg.solve(weighted @ basis, weighted @ parts), dtype=np.float64
+    )
+    return np.ascontiguousarray(basis @ coefficients).view(np.complex128)[:, :, 0].T

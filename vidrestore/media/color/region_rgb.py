@@ -175,8 +175,9 @@ def _add_yuv_change(
     matrix = color_matrix(frame.pixel_format, frame.color, frame.whole_hw)
     top_value = frame.pixel_format.max_value
     rows = matrix.delta_from_rgb[:1] if keep_chroma else matrix.delta_from_rgb
+    # Row by row, because splitting what a whole matrix gives takes longer than three passes.
     luma, *chroma = (
-        np.asarray(part, dtype=np.float32) for part in cv2.split(cv2.transform(change_rgb, rows))
+        np.asarray(cv2.transform(change_rgb, row[None]), dtype=np.float32) for row in rows
     )
     _add(planes[0], box_xyxy, luma, max_value=top_value)
     if keep_chroma:
