@@ -1,7 +1,7 @@
 """The scale part of ``benchmark.py``: processor time against faces, length and size."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -13,7 +13,6 @@ from vidrestore import restore_video
 from vidrestore.media.input.source import open_source
 from vidrestore.types import Frame, Plane, Timestamp
 
-FilmMaker = Callable[[Path, Iterable[Frame], tuple[int, int]], None]
 SIZES_HW = ((360, 640), (720, 1280), (1080, 1920), (2160, 3840))
 FACES = (1, 5, 30)
 _GRID_HW = (1080, 1920)

@@ -1,31 +1,18 @@
 """Importing is free of side effects; every check runs in a fresh interpreter."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 from support.clips import Clip, make_clip
 from support.faceclips import FACE_SIZE_HW, face_picture
+from support.programs import run_python
 
-ROOT = Path(__file__).parent.parent
 
-
-def run_python(
-    code: str, *words: str, folder: Path | None = None
-) -> subprocess.CompletedProcess[str]:
-    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    return subprocess.run(
-        [sys.executable, "-W", "error::DeprecationWarning:vidrestore", "-c", code, *words],
-        env={**os.environ, "PYTHONPATH": path},
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+def run_code(code: str, *words: str, folder: Path | None = None) -> CompletedProcess[str]:
+    strict = ("-W", "error::DeprecationWarning:vidrestore")
+    return run_python(*strict, "-c", code, *words, folder=folder)
 
 
 def test_importing_the_package_loads_no_heavy_library() -> None:
@@ -36,7 +23,7 @@ heavy = {"torch", "numpy", "cv2", "av", "OpenImageIO", "scipy", "rich", "tyro", 
 heavy |= {"facexlib"}
 print(sorted(heavy & set(sys.modules)))
 """
-    done = run_python(code)
+    done = run_code(code)
 
     assert (done.stdout, done.stderr, done.returncode) == ("[]\n", "", 0)
 
@@ -49,7 +36,7 @@ codes = main(["--help"]), main(["train", "--help"])
 heavy = {"torch", "numpy", "cv2", "av", "OpenImageIO", "rich"}
 print(*map(int, codes), sorted(heavy & set(sys.modules)))
 """
-    done = run_python(code)
+    done = run_code(code)
 
     assert done.stderr == ""
     assert done.stdout.endswith("\n0 0 []\n")
@@ -67,7 +54,7 @@ from vidrestore.cli import main
 sys.exit(int(main(sys.argv[1:])))
 """
     report = tmp_path / "report.json"
-    done = run_python(code, str(film), "-o", str(tmp_path / "out.mp4"), "--report", str(report))
+    done = run_code(code, str(film), "-o", str(tmp_path / "out.mp4"), "--report", str(report))
 
     assert done.returncode == 0, done.stderr
     assert json.loads(report.read_text())["faces"] == 3
@@ -104,7 +91,7 @@ def test_refusing_a_source_loads_no_heavy_library(
 ) -> None:
     (tmp_path / "film.mp4").write_bytes(b"not opened")
 
-    done = run_python(REFUSED, *words.split(), folder=tmp_path)
+    done = run_code(REFUSED, *words.split(), folder=tmp_path)
 
     assert done.stdout == f"{code} []\n"
     assert message in done.stderr
@@ -114,7 +101,7 @@ def test_refusing_a_source_loads_no_heavy_library(
 def test_a_file_that_is_not_a_film_is_refused_without_torch(tmp_path: Path, command: str) -> None:
     (tmp_path / "notes.mp4").write_bytes(b"opened, but no film")
 
-    done = run_python(REFUSED, *command.format("notes.mp4").split(), folder=tmp_path)
+    done = run_code(REFUSED, *command.format("notes.mp4").split(), folder=tmp_path)
 
     assert done.stdout.startswith("1 [")
     assert "'torch'" not in done.stdout
@@ -129,7 +116,7 @@ from vidrestore import JobSettings, RestoreSettings
 JobSettings(), RestoreSettings()
 print(sorted({"torch", "numpy", "cv2", "av", "OpenImageIO", "scipy", "rich"} & set(sys.modules)))
 """
-    done = run_python(code)
+    done = run_code(code)
 
     assert (done.stdout, done.stderr) == ("[]\n", "")
 
@@ -188,7 +175,7 @@ for name in names:
 after = state()
 print(len(names), [key for key in before if before[key] != after[key]])
 """
-    done = run_python(code)
+    done = run_code(code)
 
     assert done.returncode == 0, done.stderr
     count, _, changed = done.stdout.partition(" ")

@@ -11,6 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from support.cli import raising
 from support.records import make_report
 
 from vidrestore import JobSettings, RestoreSettings, __version__
@@ -68,13 +69,6 @@ def fake(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFacto
     pipeline = FakePipeline()
     monkeypatch.setattr(run, "restore_video", pipeline)
     return pipeline
-
-
-def raising(error: BaseException) -> Callable[[], None]:
-    def act() -> None:
-        raise error
-
-    return act
 
 
 def test_success_exits_with_0_and_prints_a_summary_on_stderr(

@@ -6,9 +6,10 @@ import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import Any
 
 import pytest
+from support.cli import open_terminal, raising
 
 from vidrestore.cli import main
 from vidrestore.cli.display.train_progress import TrainingLines, scores_line, train_display
@@ -58,13 +59,6 @@ def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeTraining:
     monkeypatch.delenv("RANK", raising=False)
     Path("small.toml").write_text(CONFIG)
     return training
-
-
-def raising(error: BaseException) -> Callable[[], None]:
-    def act() -> None:
-        raise error
-
-    return act
 
 
 def test_train_passes_its_arguments_to_the_run(fake: FakeTraining) -> None:
@@ -227,16 +221,8 @@ def test_scores_of_input_and_output_are_printed_as_a_pair() -> None:
     assert scores_line(9, scores) == "step 9: l1 0.1, psnr 21.99 -> 23.1, input/x 1"
 
 
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
 def test_a_terminal_shows_a_bar_and_keeps_the_scores(monkeypatch: pytest.MonkeyPatch) -> None:
-    terminal = Terminal()
-    monkeypatch.setattr("sys.stderr", cast("TextIO", terminal))
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("COLUMNS", "120")
+    terminal = open_terminal(monkeypatch)
     with train_display(quiet=False) as display:
         for step in (50, 51, 52):
             display.show(

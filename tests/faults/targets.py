@@ -2,16 +2,14 @@
 
 import errno
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from faults.bench import LOSSLESS, Bench, chapter, frames_of
+from support.programs import run_python
 
 fault = chapter("Outputs")
 
-_TESTS = Path(__file__).parents[1]
 _FULL_DISK = """
 import resource, sys
 from vidrestore.cli import main
@@ -99,13 +97,7 @@ def full_disk(bench: Bench) -> None:
     target = bench.folder / "out.mkv"
     target.write_text("mine")
     arguments = [str(path), "-o", str(target), *LOSSLESS, "--overwrite"]
-    run = subprocess.run(
-        [sys.executable, "-c", _FULL_DISK, *arguments],
-        env={**os.environ, "PYTHONPATH": f"{_TESTS}:{_TESTS.parent}"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    run = run_python("-c", _FULL_DISK, *arguments)
     assert run.returncode == 1
     assert "Traceback" not in run.stderr
     assert "larger than the file system allows" in run.stderr

@@ -74,11 +74,10 @@ FAMILIES: list[Family] = [
         for sizes in GFPGAN_SIZES
     ],
     *[
-        ("GPEN", partial(GPEN, isconcat=isconcat, **{**SMALL_GPEN, **sizes}), sizes["size"])
-        for isconcat, some in ((True, GPEN_SIZES), (False, GPEN_SIZES[:2]))
-        for sizes in some
+        (name, partial(network, **{**SMALL_GPEN, **sizes}), sizes["size"])
+        for name, network in (("GPEN", GPEN), ("MMRB", MMRB))
+        for sizes in GPEN_SIZES
     ],
-    *[("MMRB", partial(MMRB, **{**SMALL_GPEN, **sizes}), sizes["size"]) for sizes in GPEN_SIZES],
     *[
         ("PSFR-GAN", partial(PsfrganGenerator, **sizes), sizes["out_size"])
         for sizes in PSFRGAN_SIZES

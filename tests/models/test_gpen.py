@@ -21,9 +21,8 @@ def small(**changes: Any) -> GPEN:
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("isconcat", [True, False], ids=["concatenated", "added"])
-def test_a_crop_gives_an_image_of_its_size_and_no_pyramid(isconcat: bool) -> None:
-    restored = small(isconcat=isconcat)(pictures(2, 32))
+def test_a_crop_gives_an_image_of_its_size_and_no_pyramid() -> None:
+    restored = small()(pictures(2, 32))
     assert restored.image.shape == (2, 3, 32, 32)
     assert restored.pyramid == ()
     assert restored.parsing is None
@@ -35,9 +34,8 @@ def test_there_are_two_branches_per_scale_and_one_at_four_pixels() -> None:
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("isconcat", [True, False], ids=["concatenated", "added"])
-def test_a_style_block_concatenates_or_adds_its_branch(isconcat: bool) -> None:
-    block = GpenStyleConv(in_channels=4, out_channels=6, style_dim=8, isconcat=isconcat)
+def test_a_style_block_concatenates_its_branch() -> None:
+    block = GpenStyleConv(in_channels=4, out_channels=6, style_dim=8)
     fill_weights(block, "unit")
     feat = torch.randn(2, 4, 5, 5, generator=draws())
     style = torch.randn(2, 8, generator=draws(1))
@@ -47,8 +45,7 @@ def test_a_style_block_concatenates_or_adds_its_branch(isconcat: bool) -> None:
     weight = weight * torch.rsqrt(weight.square().sum(dim=(2, 3, 4), keepdim=True) + 1e-8)
     alone = [F.conv2d(feat[index : index + 1], weight[index], padding=1) for index in range(2)]
     injected = block.noise.weight * branch
-    out = torch.cat(alone)
-    out = torch.cat([out, injected], dim=1) if isconcat else out + injected
+    out = torch.cat([torch.cat(alone), injected], dim=1)
     out = out + block.activate.bias.view(1, -1, 1, 1)
     expected = F.leaky_relu(out, 0.2) * 2**0.5
     before = branch.clone()

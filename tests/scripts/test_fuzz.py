@@ -1,25 +1,14 @@
 """A short run of the fuzzer: two cases of each of some file types."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
+from support.programs import ROOT, run_python
 
-ROOT = Path(__file__).parents[2]
-
-
-def run_fuzzer(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(ROOT / "scripts" / "fuzz" / "run.py"), *words],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+FUZZER = ROOT / "scripts" / "fuzz"
 
 
 def test_damaged_files_are_restored_or_refused_in_one_line() -> None:
-    run = run_fuzzer("--cases", "14", "--kind", "mp4,mkv,ts-h264,avi,png,pth,job")
+    run = run_python(
+        FUZZER / "run.py", "--cases", "14", "--kind", "mp4,mkv,ts-h264,avi,png,pth,job"
+    )
     assert run.returncode == 0, run.stdout + run.stderr
     lines = run.stdout.splitlines()
     assert lines[0].split() == ["kind", "ok", "refused", "DEFECT"]
@@ -37,14 +26,7 @@ import run
 run.program = lambda words: os.abort()
 run.main()
 """
-    arguments = [str(ROOT / "scripts" / "fuzz"), "--cases", "1", "--kind", "png"]
-    run = subprocess.run(
-        [sys.executable, "-c", code, *arguments],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    run = run_python("-c", code, FUZZER, "--cases", "1", "--kind", "png")
     assert run.returncode == 1
     assert "DEFECT png:0: ended by SIGABRT" in run.stdout
     assert "python scripts/fuzz/run.py --seed 0 --case png:0" in run.stdout

@@ -3,13 +3,13 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.golden import load_script
 from support.gpu_decoding import use_fake_gpu
+from support.programs import run_python
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "gpu_check.py"
 STEPS_ON_CPU = ("film", "networks", "ceilings", "stages", "batches", "safeguard")
@@ -18,13 +18,7 @@ STEPS_ON_CPU = ("film", "networks", "ceilings", "stages", "batches", "safeguard"
 def run_check(
     *words: str, target: Path
 ) -> tuple[subprocess.CompletedProcess[str], dict[str, dict]]:
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), "--device", "cpu", "--tiny", "--json", str(target), *words],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": str(SCRIPT.parents[1])},
-    )
+    done = run_python(SCRIPT, "--device", "cpu", "--tiny", "--json", target, *words)
     return done, json.loads(target.read_text())
 
 

@@ -119,9 +119,6 @@ CASES: Mapping[str, Case] = {
     ),
     "psfrgan": Case(untrained=_psfrgan, fill=_parts_by_fan_in, side_px=64, resting=("parser.",)),
     "gpen": Case(untrained=partial(GPEN, size=64, **_SMALL_GPEN), fill=_unit, side_px=64),
-    "gpen added": Case(
-        untrained=partial(GPEN, size=32, isconcat=False, **_SMALL_GPEN), fill=_unit, side_px=32
-    ),
     "mmrb": Case(
         untrained=partial(MMRB, size=64, **_SMALL_GPEN),
         fill=_unit_but_blocks,

@@ -9,11 +9,8 @@ from types import MappingProxyType
 from vidrestore.errors import ConfigError
 from vidrestore.media.file_kinds import is_image_name
 from vidrestore.media.input.probe import why_not_video
-from vidrestore.media.output.containers import CONTAINERS
+from vidrestore.media.output.containers import CONTAINERS, FILM_SUFFIXES
 
-_READ_ONLY = (".wmv", ".asf", ".flv", ".vob", ".mpg", ".mpeg", ".m2v", ".dv", ".ogv", ".3gp", ".rm")
-"""Suffixes of films that can be read but not written: the result has another container. Files of
-other suffixes are opened to see whether they are films."""
 _FALLBACK_SUFFIX = ".mkv"
 
 
@@ -77,10 +74,7 @@ def _list_folder(folder: Path, on_skipped: Callable[[Path, str], None]) -> Itera
                 yield path
             else:
                 on_skipped(path, "a folder without images")
-        elif (
-            path.suffix.lower() in (*CONTAINERS, *_READ_ONLY)
-            or (reason := why_not_video(path)) is None
-        ):
+        elif path.suffix.lower() in FILM_SUFFIXES or (reason := why_not_video(path)) is None:
             yield path
         else:
             on_skipped(path, reason)

@@ -128,8 +128,7 @@ def _gpen(shapes: Shapes) -> DetectedArchitecture | None:
     weight = shapes.get("generator.conv1.conv.weight", ())
     if arguments is None or len(weight) != 5 or _DECODER_OF_MMRB in shapes:
         return None
-    isconcat = shapes.get("generator.conv1.activate.bias") == (2 * weight[1],)
-    return _detect_whole("GPEN", GPEN, {**arguments, "isconcat": isconcat}, shapes)
+    return _detect_whole("GPEN", GPEN, arguments, shapes)
 
 
 def _mmrb(shapes: Shapes) -> DetectedArchitecture | None:

@@ -25,7 +25,6 @@ class GPEN(nn.Module):
         style_dim: Size of a style code.
         n_mlp: Layers of the mapping.
         channel_multiplier: Factor of the channels at 64 pixels and above.
-        isconcat: Whether features are concatenated (as released) or added.
         narrow: Factor of all channels.
     """
 
@@ -36,7 +35,6 @@ class GPEN(nn.Module):
         style_dim: int = 512,
         n_mlp: int = 8,
         channel_multiplier: float = 2,
-        isconcat: bool = True,
         narrow: float = 1,
     ) -> None:
         super().__init__()
@@ -46,7 +44,6 @@ class GPEN(nn.Module):
             style_dim=style_dim,
             n_mlp=n_mlp,
             channel_multiplier=channel_multiplier,
-            isconcat=isconcat,
             narrow=narrow,
         )
         self.size = size

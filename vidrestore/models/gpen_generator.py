@@ -59,7 +59,6 @@ class GpenStyleConv(nn.Module):
         in_channels: int,
         out_channels: int,
         style_dim: int,
-        isconcat: bool,
         upsample: bool = False,
     ) -> None:
         super().__init__()
@@ -70,17 +69,16 @@ class GpenStyleConv(nn.Module):
             upsample=upsample,
         )
         self.noise = _NoiseStrength()
-        self.activate = FusedLeakyReLU(channels=out_channels * 2 if isconcat else out_channels)
-        self.isconcat = isconcat
+        self.activate = FusedLeakyReLU(channels=2 * out_channels)
 
     def forward(self, feat_NCHW: Tensor, style_NF: Tensor, noise: Tensor) -> Tensor:
-        """Return ``(N, 2 * out_channels, S, S)``, or ``out_channels`` where noise is added.
+        """Return ``(N, 2 * out_channels, S, S)``.
 
         Features may be overwritten as ``StyleBlock`` says; ``noise`` is not.
         """
         feat = styled_conv(feat_NCHW, self.conv, self.conv.blur, style_NF)
         injected = (self.noise.weight * SQRT_2) * noise
-        feat = torch.cat([feat, injected], dim=1) if self.isconcat else add_inplace(feat, injected)
+        feat = torch.cat([feat, injected], dim=1)
         feat = add_inplace(feat, (self.activate.bias * SQRT_2).view(1, -1, 1, 1))
         return F.leaky_relu(feat, SLOPE, inplace=True)
 
@@ -118,21 +116,19 @@ class GpenGenerator(nn.Module):
         style_dim: int,
         n_mlp: int,
         channel_multiplier: float,
-        isconcat: bool,
         narrow: float,
     ) -> None:
         super().__init__()
         scales = scale_count(size)
         channels = channels_by_size(multiplier=channel_multiplier, narrow=narrow)
-        wide = 2 if isconcat else 1
         self.num_latent = 2 * scales + 2
         self.style = mapping_network(features=style_dim, layers=n_mlp)
         self.input = ConstantInput(channels=channels[4], key="input")
-        style_conv = partial(GpenStyleConv, style_dim=style_dim, isconcat=isconcat)
+        style_conv = partial(GpenStyleConv, style_dim=style_dim)
         to_rgb = partial(GpenToRGB, style_dim=style_dim)
         self.conv1 = style_conv(in_channels=channels[4], out_channels=channels[4])
-        self.to_rgb1 = to_rgb(in_channels=channels[4] * wide, upsample=False)
-        self.convs, self.to_rgbs = scale_modules(scales, channels, style_conv, to_rgb, wide=wide)
+        self.to_rgb1 = to_rgb(in_channels=2 * channels[4], upsample=False)
+        self.convs, self.to_rgbs = scale_modules(scales, channels, style_conv, to_rgb, wide=2)
 
     def forward(self, z_NF: Tensor, branches: Noise) -> Tensor:
         """Return the image of codes in Z, ``(N, 3, S, S)``.

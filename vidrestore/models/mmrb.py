@@ -96,7 +96,6 @@ class MMRB(nn.Module):
                 style_dim=style_dim,
                 n_mlp=n_mlp,
                 channel_multiplier=channel_multiplier,
-                isconcat=True,
                 narrow=narrow,
             )
         self.generator = prior

@@ -31,7 +31,12 @@ _NOT_ARCHITECTURE = frozenset(
     {"decoder_load_path", "fix_decoder", "block", "device", "ngf", "n_blocks"}
 )
 # Arguments that have one value in every published network; ours take no other.
-_FIXED = {"resample_kernel": [*FIR_TAPS], "blur_kernel": [*FIR_TAPS], "lr_mlp": MAPPING_LR}
+_FIXED = {
+    "resample_kernel": [*FIR_TAPS],
+    "blur_kernel": [*FIR_TAPS],
+    "lr_mlp": MAPPING_LR,
+    "isconcat": True,
+}
 # Defaults of the published constructors; ours build the released networks.
 _GFPGAN_DEFAULTS = {
     "channel_multiplier": 1,

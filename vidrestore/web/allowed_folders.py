@@ -7,11 +7,9 @@ from pathlib import Path
 
 from vidrestore.errors import ConfigError
 from vidrestore.media.file_kinds import is_image_name
-from vidrestore.media.output.containers import CONTAINERS
+from vidrestore.media.output.containers import FILM_SUFFIXES
 
 _MAX_PATH_CHARS = 4096
-_MORE_SUFFIXES = (".avi", ".mpg", ".mpeg", ".vob", ".m2ts", ".mts", ".wmv", ".flv", ".dv", ".y4m")
-"""Of films that are read but not written."""
 
 
 class AllowedFolders:
@@ -75,8 +73,7 @@ class AllowedFolders:
 
 
 def _is_film_name(name: Path) -> bool:
-    suffix = name.suffix.lower()
-    return suffix in CONTAINERS or suffix in _MORE_SUFFIXES or is_image_name(name)
+    return name.suffix.lower() in FILM_SUFFIXES or is_image_name(name)
 
 
 def _real_path(path: Path) -> Path | None:

@@ -1,9 +1,9 @@
 import io
 from dataclasses import replace
 from pathlib import Path
-from typing import TextIO, cast
 
 import pytest
+from support.cli import open_terminal
 from support.records import make_report
 
 from vidrestore.cli.display.progress_bars import LogDisplay, print_line, restore_display
@@ -90,16 +90,8 @@ def test_quiet_suppresses_all_progress(capfd: pytest.CaptureFixture[str]) -> Non
     assert capfd.readouterr() == ("", "")
 
 
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
 def test_a_terminal_shows_a_bar_and_removes_it_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    terminal = Terminal()
-    monkeypatch.setattr("sys.stderr", cast("TextIO", terminal))
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("COLUMNS", "120")
+    terminal = open_terminal(monkeypatch)
     with restore_display(quiet=False) as display:
         display.show(progress(0, None))
         display.show_download("net", 3_000_000, 12_000_000)

@@ -11,6 +11,7 @@ from vidrestore.errors import UnsupportedStreamError
 from vidrestore.media.input.source import open_source
 from vidrestore.media.output.containers import CONTAINERS
 from vidrestore.media.output.encoder_table import EncoderSettings
+from vidrestore.media.output.muxer import MuxerConfig
 from vidrestore.media.output.open_muxer import open_muxer
 from vidrestore.settings import CodecName
 
@@ -39,8 +40,7 @@ def refused_films(folder: Path) -> list[Path]:
 def open_for(film: Path, target: Path, codec: CodecName, *, drop: bool = False) -> None:
     """Open an output, as a run does before its first frame."""
     with open_source(film) as source:
-        open_muxer(
-            target,
+        config = MuxerConfig(
             target=target,
             info=source.info,
             geometry=source.info.geometry,
@@ -48,7 +48,8 @@ def open_for(film: Path, target: Path, codec: CodecName, *, drop: bool = False) 
             settings=EncoderSettings(codec=codec),
             time_range=source.time_range,
             drop_unsupported=drop,
-        ).close()
+        )
+        open_muxer(target, config).close()
 
 
 def test_the_advice_in_every_refusal_works_when_followed(tmp_path: Path) -> None:

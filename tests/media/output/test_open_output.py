@@ -1,14 +1,13 @@
 import errno
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from support.clips import Clip, Sound, make_clip, make_rich_clip
+from support.programs import run_python
 from support.video_copies import copy_video, frames_of, write_output
 
 from vidrestore.errors import MediaError, UnsupportedStreamError
@@ -201,16 +200,9 @@ except MediaError as error:
 @pytest.mark.parametrize(("target", "codec"), [("out.mkv", "ffv1"), ("out.mov", "prores")])
 def test_a_full_disk_is_a_one_line_error(tmp_path: Path, target: str, codec: str) -> None:
     path = make_clip(tmp_path / "film.mkv", Clip(size_hw=(240, 320)))
-    tests = Path(__file__).parent.parent
-    run = subprocess.run(
-        [sys.executable, "-c", FULL_DISK, str(path), str(tmp_path / target), codec],
-        env={**os.environ, "PYTHONPATH": f"{tests}:{tests.parent}"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert run.stdout.startswith(f"{tmp_path / target}: larger than the file system allows")
+    run = run_python("-c", FULL_DISK, path, tmp_path / target, codec)
     assert run.stderr == ""
+    assert run.stdout.startswith(f"{tmp_path / target}: larger than the file system allows")
     assert names_in(tmp_path) == {"film.mkv"}
 
 

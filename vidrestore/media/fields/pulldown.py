@@ -54,8 +54,6 @@ class InverseTelecineSource(SourceWrapper):
             info.field_order != "bottom first" if rule.top_first is None else rule.top_first
         )
         self.info: VideoInfo = _info_of(info)
-        self.unmatched_frames = 0
-        """Frames so far whose fields have no match."""
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield the frames before telecine, in presentation order.
@@ -63,7 +61,6 @@ class InverseTelecineSource(SourceWrapper):
         Raises:
             MediaError: As the source does.
         """
-        self.unmatched_frames = 0
         size_hw = self.info.geometry.coded_hw
         decimator = _Decimator(size_hw)
         index = 0
@@ -125,7 +122,6 @@ class InverseTelecineSource(SourceWrapper):
         rows = plane_views(av_frame, PLANAR[_FIELDMATCH_FORMAT])[0]
         top, bottom = (by_number[int(rows[row, 0])] for row in (0, 1))
         if av_frame.interlaced_frame:
-            self.unmatched_frames += 1
             return replace(frame, interlaced=True, top_field_first=self._top_first)
         progressive = replace(frame, interlaced=False, top_field_first=False)
         if top is bottom:

@@ -94,6 +94,13 @@ CONTAINERS: Mapping[str, ContainerSpec] = MappingProxyType(
     }
 )
 
+FILM_SUFFIXES = (
+    *CONTAINERS,
+    *(".mts", ".mpg", ".mpeg", ".m2v", ".vob", ".wmv", ".asf", ".flv", ".dv", ".ogv", ".3gp"),
+    *(".rm", ".y4m"),
+)
+"""Suffixes of films; those below ``CONTAINERS`` can be read but not written."""
+
 
 def container_of(target: Path) -> ContainerSpec:
     """Return the container for the suffix of ``target``.

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -37,37 +37,40 @@ from vidrestore.types import DisplayGeometry
 from vidrestore.types.time_range import TimeRange
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MuxerConfig:
+    """What a video file contains."""
+
+    target: Path
+    """The output, as error messages name it; its suffix chooses the container."""
+    info: VideoInfo
+    """The source."""
+    geometry: DisplayGeometry
+    """Display geometry of the frames."""
+    source_path: Path | None
+    """Source of the copied streams, chapters and metadata; None copies nothing."""
+    settings: EncoderSettings
+    time_range: TimeRange
+    """The selected time range of the source."""
+    drop_unsupported: bool
+    """Drop streams that the container does not support, and note it."""
+
+
 class Muxer:
     """Writes the encoded packets of the video, and copies all other streams of the source."""
 
-    def __init__(
-        self,
-        path: Path,
-        *,
-        target: Path,
-        info: VideoInfo,
-        geometry: DisplayGeometry,
-        source_path: Path | None,
-        settings: EncoderSettings,
-        time_range: TimeRange,
-        drop_unsupported: bool,
-    ) -> None:
+    def __init__(self, path: Path, config: MuxerConfig) -> None:
         """Open the file and add its streams.
 
         Args:
             path: The file to write.
-            target: The output, as error messages name it; its suffix chooses the container.
-            info: The source.
-            geometry: Display geometry of the frames.
-            source_path: Source of the copied streams, chapters and metadata; None copies nothing.
-            settings: Settings of the encoder.
-            time_range: The selected time range of the source.
-            drop_unsupported: Drop streams that the container does not support, and note it.
+            config: What it contains.
 
         Raises:
             MediaError: The file cannot be written.
             UnsupportedStreamError: The container does not support a stream.
         """
+        target, info, settings = config.target, config.info, config.settings
         self.notes: list[str] = []
         self._path = path
         self._target = target
@@ -75,12 +78,12 @@ class Muxer:
         self._source: InputContainer | None = None
         self._output: OutputContainer | None = None
         self._info = replace(info, average_rate=container_frame_rate(self._spec, target, info))
-        self._source_path = source_path if info.kind == "film" else None
+        self._source_path = config.source_path if info.kind == "film" else None
         self._settings = settings
-        self._geometry = geometry
+        self._geometry = config.geometry
         self._has_started = False
         self._rounding = TimestampRounding(self._spec, target, info.time_base)
-        self._display_aspect = self._aspect_by_remux(geometry)
+        self._display_aspect = self._aspect_by_remux(config.geometry)
         if not supports_codec(self._spec, ffmpeg_codec(settings.codec)):
             raise UnsupportedStreamError(self._codec_refusal())
         if info.color.transfer == PRINTING_DENSITY:
@@ -97,8 +100,8 @@ class Muxer:
                     self._info,
                     spec=self._spec,
                     target=target,
-                    time_range=time_range,
-                    drop_unsupported=drop_unsupported,
+                    time_range=config.time_range,
+                    drop_unsupported=config.drop_unsupported,
                 )
                 self.notes.extend(self._plan.notes)
                 self._output = av.open(

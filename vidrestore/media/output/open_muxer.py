@@ -1,7 +1,7 @@
 """Opens a video for writing; a refusal names options that work."""
 
 import tempfile
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -10,10 +10,8 @@ from vidrestore.media.color.code_points import HALF_FLOAT
 from vidrestore.media.input.video_info import VideoInfo
 from vidrestore.media.output.containers import CONTAINERS
 from vidrestore.media.output.encoder_table import EncoderSettings
-from vidrestore.media.output.muxer import Muxer
+from vidrestore.media.output.muxer import Muxer, MuxerConfig
 from vidrestore.settings import CodecName
-from vidrestore.types import DisplayGeometry
-from vidrestore.types.time_range import TimeRange
 
 _USUAL_SUFFIXES = (".mkv", ".mov", ".mp4", ".avi")
 _USUAL_CODECS: tuple[CodecName, ...] = ("h264", "ffv1", "prores", "av1")
@@ -27,49 +25,37 @@ class Attempt(Protocol):
         ...
 
 
-def open_muxer(
-    path: Path,
-    *,
-    target: Path,
-    info: VideoInfo,
-    geometry: DisplayGeometry,
-    source_path: Path | None,
-    settings: EncoderSettings,
-    time_range: TimeRange,
-    drop_unsupported: bool,
-) -> Muxer:
+def open_muxer(path: Path, config: MuxerConfig) -> Muxer:
     """Return an open ``Muxer``; a refusal also names options that work.
 
     Raises:
         MediaError: The file cannot be written.
         UnsupportedStreamError: The container does not support a stream, or no video does.
     """
-    if info.color.transfer == HALF_FLOAT:
+    if config.info.color.transfer == HALF_FLOAT:
         raise UnsupportedStreamError(
-            f"{target}: floating-point images lose precision in a video; "
+            f"{config.target}: floating-point images lose precision in a video; "
             "write images with -o FOLDER"
         )
 
-    make_muxer = partial(
-        Muxer, info=info, geometry=geometry, source_path=source_path, time_range=time_range
-    )
-
     def attempt(target: Path, codec: CodecName | None, *, drop_unsupported: bool) -> bool:
-        encoder = settings if codec is None else EncoderSettings(codec=codec)
+        settings = config.settings if codec is None else EncoderSettings(codec=codec)
+        changed = replace(
+            config, target=target, settings=settings, drop_unsupported=drop_unsupported
+        )
         with tempfile.TemporaryDirectory() as folder:
             trial = Path(folder) / f"trial{target.suffix}"
             try:
-                make_muxer(
-                    trial, target=target, settings=encoder, drop_unsupported=drop_unsupported
-                ).close()
+                Muxer(trial, changed).close()
             except MediaError:
                 return False
         return True
 
     try:
-        return make_muxer(path, target=target, settings=settings, drop_unsupported=drop_unsupported)
+        return Muxer(path, config)
     except UnsupportedStreamError as error:
-        raise UnsupportedStreamError(f"{error}; use {advice(target, info, attempt)}") from error
+        ways = advice(config.target, config.info, attempt)
+        raise UnsupportedStreamError(f"{error}; use {ways}") from error
 
 
 def advice(target: Path, info: VideoInfo, attempt: Attempt) -> str:

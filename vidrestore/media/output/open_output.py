@@ -9,6 +9,7 @@ from vidrestore.media.file_kinds import IMAGE_SUFFIXES, SourceKind, kind_of_outp
 from vidrestore.media.input.video_info import VideoInfo
 from vidrestore.media.output.containers import container_of
 from vidrestore.media.output.encoder_table import EncoderSettings
+from vidrestore.media.output.muxer import MuxerConfig
 from vidrestore.media.output.open_muxer import open_muxer
 from vidrestore.media.output.outputs import (
     ImageOutput,
@@ -87,8 +88,7 @@ def open_output(
             pending.complete = images.is_assembled
         return
     with atomic_file(target, overwrite=overwrite) as pending:
-        muxer = open_muxer(
-            pending.path,
+        config = MuxerConfig(
             target=target,
             info=info,
             geometry=geometry,
@@ -97,6 +97,7 @@ def open_output(
             time_range=time_range or TimeRange(),
             drop_unsupported=drop_unsupported,
         )
+        muxer = open_muxer(pending.path, config)
         video = VideoOutput(muxer, target)
         try:
             yield video
