@@ -14,8 +14,8 @@ from vidrestore.models.gpen_generator import GpenStyleConv
 SMALL: dict[str, Any] = {"size": 32, "style_dim": 16, "n_mlp": 2, "narrow": 0.0625}
 
 
-def small(**changes: Any) -> GPEN:
-    network = GPEN(**{**SMALL, **changes})
+def small() -> GPEN:
+    network = GPEN(**SMALL)
     fill_weights(network, "unit")
     return network
 

@@ -22,8 +22,8 @@ from vidrestore.models.stylegan2.synthesis import Noise
 SMALL: dict[str, Any] = {"size": 32, "style_dim": 16, "n_mlp": 2, "narrow": 0.0625}
 
 
-def small(**changes: Any) -> MMRB:
-    network = MMRB(**{**SMALL, **changes})
+def small() -> MMRB:
+    network = MMRB(**SMALL)
     fill_weights(network, "unit")
     fill_weights(network.mmrb, "fan_in")
     return network

@@ -9,14 +9,13 @@ from torch.nn import functional as F
 from vidrestore.models.psfrgan.discriminator import MultiScaleDiscriminator
 
 
-def small(*, spectral_norm: bool = False, norm_type: str = "in") -> MultiScaleDiscriminator:
+def small(*, spectral_norm: bool = False) -> MultiScaleDiscriminator:
     discriminator = fill_weights(
         MultiScaleDiscriminator(
             input_ch=5,
             base_ch=8,
             n_layers=2,
             num_D=2,
-            norm_type=norm_type,
             spectral_norm=spectral_norm,
         )
     )
