@@ -124,7 +124,7 @@ def measure(
     stills = chain.from_iterable(
         degrade_images(
             islice(read_eval_images(arguments.data), arguments.count),
-            recipe=recipe_named("gfpgan"),
+            recipe=recipe_named(arguments.degradation),
             seed=seed,
             metric_networks=networks,
         )
@@ -186,6 +186,7 @@ def main() -> None:
     )
     parser.add_argument("--model", default="lite", help="name of a restorer, or a checkpoint")
     parser.add_argument("--detail", type=float, metavar="0..1")
+    parser.add_argument("--degradation", default="gfpgan", help="name of a recipe")
     parser.add_argument("--data", type=Path, required=True, help="faces aligned to 512 px")
     parser.add_argument("--groups", type=Path, help="TOML file: name of a group = names of files")
     parser.add_argument(

@@ -170,7 +170,11 @@ def test_info_on_the_packaged_model_prints_license_option_and_model_card(
     assert ["license", "Apache-2.0"] in lines
     assert any(line[:1] == ["--detail"] for line in lines)
     weights = [Path(line[1]) for line in lines if line[:1] == ["weights"]]
-    assert [path.name for path in weights] == ["lite.safetensors", "lite_small.safetensors"]
+    assert [path.name for path in weights] == [
+        "lite.safetensors",
+        "lite_small.safetensors",
+        "prior.safetensors",
+    ]
     checksums = [hashlib.sha256(path.read_bytes()).hexdigest() for path in weights]
     assert [line[1] for line in lines if line[:1] == ["SHA-256"]] == checksums
     card = next(Path(line[1]) for line in lines if line[:1] == ["card"])
@@ -182,7 +186,8 @@ def test_info_on_weights_with_two_ends_prints_default_detail_and_origin(
 ) -> None:
     metadata = {**interpolation_metadata(0.4), "recipe": "here.toml, there.toml", "steps": "7, 9"}
     save_file({"weight": torch.zeros(1)}, tmp_path / "lite.safetensors", metadata=metadata)
-    (tmp_path / "lite_small.safetensors").touch()
+    for name in ("lite_small", "prior"):
+        (tmp_path / f"{name}.safetensors").touch()
     (tmp_path / "lite.md").write_text("# the card\n")
     monkeypatch.setattr(model_info, "bundled_file", lambda name: nullcontext(tmp_path / name))
 
@@ -195,7 +200,7 @@ def test_info_on_weights_with_two_ends_prints_default_detail_and_origin(
     assert output["default_detail"] == 0.5
     assert output["metadata"] == metadata
     assert output["card"] == str(tmp_path / "lite.md")
-    assert output["weights"].keys() == output["sha256"].keys() == {"lite", "lite_small"}
+    assert output["weights"].keys() == output["sha256"].keys() == {"lite", "lite_small", "prior"}
 
 
 @pytest.mark.parametrize("name", ["psfrgan", "codeformer"])

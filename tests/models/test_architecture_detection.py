@@ -92,6 +92,7 @@ RELEASED = {
     "gfpgan-paper": "GFP-GAN",
     "psfrgan": "PSFR-GAN",
     "gpen-512": "GPEN",
+    "prior": "prior (MobileStyleGAN)",
 }
 ONE_OF_EACH: dict[str, Build] = {
     "lite": build_lite,
@@ -178,7 +179,7 @@ def test_a_released_checkpoint_is_recognized(name: str) -> None:
     assert detected is not None
     assert detected.architecture == RELEASED[name]
     assert detected.submodule == part
-    assert detected.spec.crop_size_px == 512
+    assert detected.spec.crop_size_px == RESTORERS[name].crop_size_px
     assert rebuilt(detected) == shapes
 
 

@@ -4,8 +4,10 @@ from fractions import Fraction
 from importlib.resources import files
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from support.clips import Clip, make_clip
 from support.faceclips import FACE_SIZE_HW, face_picture
 from support.frames import GRAY, random_frame
@@ -51,6 +53,8 @@ def test_a_run_with_a_record_can_be_verified(film: Path, tmp_path: Path) -> None
     assert header.checkpoint_sha256 == packaged_sha256("lite.safetensors")
     assert header.small_checkpoint_sha256 == report.small_checkpoint_sha256
     assert header.small_checkpoint_sha256 == packaged_sha256("lite_small.safetensors")
+    assert header.tiny_checkpoint_sha256 == report.tiny_checkpoint_sha256
+    assert header.tiny_checkpoint_sha256 == packaged_sha256("prior.safetensors")
     assert header.output.lossless
     assert len(frames) == report.frames == 4
     faces = [face for frame in frames for face in frame.faces]
@@ -143,6 +147,29 @@ def test_settings_are_recorded_as_plain_values_without_folders() -> None:
     )
 
 
+def blurred_face_picture(number: int, size_hw: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return a face of the usual size with next to no detail."""
+    height, width = size_hw
+    picture = face_picture(number, size_hw)
+    small = cv2.resize(picture, (width // 4, height // 4), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(small, (width, height)), dtype=np.uint8)
+
+
+def test_the_prior_draws_a_face_with_next_to_no_detail_unless_detail_is_0(tmp_path: Path) -> None:
+    clip = Clip(ticks=tuple(range(4)), size_hw=FACE_SIZE_HW, picture=blurred_face_picture)
+    source = make_clip(tmp_path / "blurred.mp4", clip)
+
+    def crops_px(detail: float | None) -> set[int | None]:
+        record = tmp_path / "r.jsonl"
+        settings = RestoreSettings(record=record, detail=detail, device="cpu", overwrite=True)
+        restore_video(source, tmp_path / "r.mkv", settings=settings)
+        with RecordReader(record) as reader:
+            return {face.crop_px for frame in reader for face in frame.faces}
+
+    assert crops_px(None) == {128}
+    assert crops_px(0.0) == {256}
+
+
 def test_a_checkpoint_is_named_by_its_checksum_and_not_by_its_folder(
     film: Path, tmp_path: Path
 ) -> None:
@@ -166,14 +193,18 @@ def test_missing_weights_have_no_checksum(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_only_weights_for_small_faces_that_are_used_have_a_checksum(film: Path) -> None:
-    def small(scale: int, model: str = "lite") -> str | None:
-        settings = RestoreSettings(model=model)
-        header = record_header(settings, probe(film), Path("r.mkv"), detail=0.5, scale=scale)
-        return header.small_checkpoint_sha256
+    small = packaged_sha256("lite_small.safetensors")
+    tiny = packaged_sha256("prior.safetensors")
 
-    assert small(1) == packaged_sha256("lite_small.safetensors")
-    assert small(2) is None
-    assert small(1, model="realesrgan") is None
+    def named(scale: int, detail: float, model: str = "lite") -> tuple[str | None, str | None]:
+        settings = RestoreSettings(model=model)
+        header = record_header(settings, probe(film), Path("r.mkv"), detail=detail, scale=scale)
+        return header.small_checkpoint_sha256, header.tiny_checkpoint_sha256
+
+    assert named(1, 0.5) == (small, tiny)
+    assert named(1, 0.0) == (small, None)
+    assert named(2, 0.5) == (None, tiny)
+    assert named(1, 0.5, model="realesrgan") == (None, None)
 
 
 def test_the_record_has_the_assessment_of_each_face() -> None:

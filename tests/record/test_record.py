@@ -43,9 +43,12 @@ def test_a_record_is_read_back_unchanged(tmp_path: Path) -> None:
         time_base=Fraction(1001, 30000),
         checkpoint_sha256=None,
         small_checkpoint_sha256=None,
+        tiny_checkpoint_sha256=None,
         detail=None,
     )
-    alone = make_face(mask_xyxy=None, strength=0.0, reason="too small", identity_similarity=None)
+    alone = make_face(
+        mask_xyxy=None, strength=0.0, reason="too small", identity_similarity=None, crop_px=None
+    )
     frames = [
         make_frame(0),
         make_frame(1, faces=()),
@@ -60,16 +63,22 @@ def test_a_record_is_read_back_unchanged(tmp_path: Path) -> None:
         assert record.end == EndRecord(frames=3, faces=3)
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_a_record_of_an_earlier_version_is_read(tmp_path: Path, version: int) -> None:
     header = json.loads(HEADER) | {"schema": f"vidrestore-record/{version}"}
-    del header["small_checkpoint_sha256"]
+    missing = ["tiny_checkpoint_sha256"]
+    if version < 3:
+        missing.append("small_checkpoint_sha256")
+    for name in missing:
+        del header[name]
+    frame = json.loads(FRAME)
+    del frame["faces"][0]["crop_px"]
     path = tmp_path / "r.jsonl"
-    path.write_text(json.dumps(header) + "\n" + FRAME + END)
+    path.write_text(json.dumps(header) + "\n" + json.dumps(frame) + "\n" + END)
 
     with RecordReader(path) as record:
-        assert record.header == make_header(small_checkpoint_sha256=None)
-        assert list(record) == [make_frame()]
+        assert record.header == make_header(**dict.fromkeys(missing))
+        assert list(record) == [make_frame(faces=(make_face(crop_px=None),))]
 
 
 def test_a_record_is_the_joined_lines_of_its_segments(tmp_path: Path) -> None:
@@ -115,8 +124,8 @@ def test_a_file_name_that_is_not_unicode_is_kept(tmp_path: Path) -> None:
         ('{"kind": ' + "9" * 5000 + "}\n", "line 1: "),
         ('{"kind": "end", "frames": true, "faces": 0}\n', "frames: expected an integer"),
         (
-            with_fields(HEADER, schema="vidrestore-record/4"),
-            "schema: expected 'vidrestore-record/3'",
+            with_fields(HEADER, schema="vidrestore-record/5"),
+            "schema: expected 'vidrestore-record/4'",
         ),
         (with_fields(HEADER, time_base="1/0"), "line 1: time_base: divides by 0"),
         (with_fields(HEADER, time_base="0/1"), "time_base: expected more than 0"),
@@ -137,9 +146,19 @@ def test_a_file_name_that_is_not_unicode_is_kept(tmp_path: Path) -> None:
             "small_checkpoint_sha256: needs checkpoint_sha256",
         ),
         (
+            with_fields(HEADER, tiny_checkpoint_sha256="xyz"),
+            "tiny_checkpoint_sha256: expected 64 hexadecimal",
+        ),
+        (
             with_fields(HEADER, schema="vidrestore-record/2"),
             "small_checkpoint_sha256: unknown field",
         ),
+        (
+            with_fields(HEADER, schema="vidrestore-record/3"),
+            "tiny_checkpoint_sha256: unknown field",
+        ),
+        (HEADER + changed_face(crop_px=100) + END, "faces[0].crop_px: expected 128, 256 or 512"),
+        (HEADER + changed_face(crop_px="128") + END, "faces[0].crop_px: expected"),
         (with_fields(HEADER, settings={"a": [1]}), "settings.a: expected one value, got [1]"),
         (with_fields(HEADER, extra=1), "extra: unknown field"),
         (with_fields(HEADER, source={"name": "a"}), "source.size_bytes: missing"),

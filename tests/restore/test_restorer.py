@@ -125,11 +125,14 @@ def test_an_output_that_is_not_finite_is_refused_with_what_to_do() -> None:
 
 
 def test_small_crops_go_to_the_network_for_them() -> None:
-    large, small = Identity(), Identity()
+    large, small, tiny = Identity(), Identity(), Identity()
     spec = RestorerSpec(build=lambda: large, crop_size_px=512, license="none")
-    both = Restorer(large, spec, device=CPU, dtype=torch.float32, small_network=small)
-    for side in (256, 512, 256):
+    both = Restorer(
+        large, spec, device=CPU, dtype=torch.float32, small_networks={256: small, 128: tiny}
+    )
+    assert both.small_crop_sizes_px == (128, 256)
+    for side in (256, 512, 128, 256):
         assert torch.equal(both.restore_images(crops(2, side)), crops(2, side))
-    assert (small.sides, large.sides) == ([256, 256], [512])
+    assert (small.sides, large.sides, tiny.sides) == ([256, 256], [512], [128])
     with pytest.raises(ValueError, match="crops must be"):
         restorer(Identity(), 512).restore_images(crops(1, 256))

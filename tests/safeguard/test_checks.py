@@ -19,6 +19,7 @@ from vidrestore.safeguard.checks import (
     check_occlusion,
     check_track,
     crop_luma,
+    crop_resolution_px,
     quality_deficit,
     yaw_degrees,
 )
@@ -34,7 +35,15 @@ def occlusion(crop: FloatImage) -> Assessment:
 
 
 def deficit(crop: FloatImage) -> float:
-    return quality_deficit(random_frame(GRAY, (8, 8), index=0), GEOMETRY, aligned_face(crop))
+    aligned = aligned_face(crop)
+    luma_hw = crop_luma(aligned.crop_chw)
+    return quality_deficit(
+        random_frame(GRAY, (8, 8), index=0),
+        GEOMETRY,
+        aligned,
+        luma_hw=luma_hw,
+        resolution_px=crop_resolution_px(aligned, luma_hw),
+    )
 
 
 def track_assessment(face: TrackedFace) -> Assessment:

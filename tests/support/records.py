@@ -33,6 +33,7 @@ def make_header(**changes: object) -> RecordHeader:
         model="lite",
         checkpoint_sha256="ab" * 32,
         small_checkpoint_sha256="cd" * 32,
+        tiny_checkpoint_sha256="0f" * 32,
         detail=0.5,
         settings={"strength": 1.0, "start_seconds": None, "overwrite": True, "codec": "ffv1"},
     )
@@ -53,6 +54,7 @@ def make_face(**changes: object) -> FaceRecord:
         identity_similarity=0.8125,
         luma_before=101.5,
         luma_after=104.25,
+        crop_px=256,
     )
     return replace(face, **changes)  # type: ignore[arg-type]
 

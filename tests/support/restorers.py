@@ -14,10 +14,12 @@ from vidrestore.models.gfpgan.original import GFPGAN
 from vidrestore.models.gpen import GPEN
 from vidrestore.models.lite import build_lite
 from vidrestore.models.mmrb import MMRB
+from vidrestore.models.prior_restorer import build_small_prior
 from vidrestore.models.psfrgan.generator import PsfrganGenerator, PsfrganRestorer, build_psfrgan
-from vidrestore.models.registry import RESTORERS, RestorerSpec
+from vidrestore.models.registry import PRIOR_FILE, RESTORERS, RestorerSpec
 from vidrestore.models.upscalers.realesrgan import RealEsrganFaces
 from vidrestore.weights.load import load_weights
+from vidrestore.weights.priors import load_bundled_restorer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,11 @@ def _with_embedded_weights(network: nn.Module) -> nn.Module:
     assert name is not None
     with as_file(files("vidrestore.models") / "data" / name) as path:
         load_weights(network, path)
+    return network.eval()
+
+
+def _with_packaged_prior(network: nn.Module) -> nn.Module:
+    load_bundled_restorer(network, PRIOR_FILE)
     return network.eval()
 
 
@@ -86,6 +93,13 @@ _IN_Z = {**_SMALL, "input_is_latent": False, "different_w": False, "sft_half": F
 
 CASES: Mapping[str, Case] = {
     "lite": Case(untrained=build_lite, fill=_with_embedded_weights, side_px=64),
+    "prior": Case(
+        untrained=build_small_prior,
+        fill=_with_packaged_prior,
+        side_px=128,
+        resting=_PRIORS_MAPPING,
+        pyramid=("toRGB.0.", "toRGB.1.", "toRGB.3."),
+    ),
     "realesrgan": Case(
         untrained=partial(RealEsrganFaces, size_px=64, features=8, growth=4, blocks=2),
         fill=_fan_in,

@@ -31,11 +31,15 @@ from vidrestore.models.lite import ResidualBlock
 from vidrestore.models.mobile_stylegan.generator import MobileStyleGAN
 from vidrestore.models.stylegan2.layers import SLOPE, channels_by_size
 from vidrestore.models.stylegan2.synthesis import Noise
+from vidrestore.types import TINY_CROP_SIZE_PX
 
 _FOLD = 4
 _MIN_PX = 4
-_WIDTHS = {4: 256, 8: 256, 16: 256, 32: 192, 64: 112, 128: 48, 256: 24}
-"""Channels of the U-Net by the side of its features, for a crop of 512 pixels."""
+_WIDTHS = {4: 160, 8: 160, 16: 192, 32: 176, 64: 112, 128: 48, 256: 24}
+"""Channels of the U-Net by the side of its features."""
+_SUMMARY_FEATURES = 128
+"""Features of the whole face that its styles are made from; with a style's 512, the linear layer to
+W+ would be the largest of the network."""
 _CONDITIONED_FROM_PX = 16
 _TONES_SHRINK = 4
 """Factor by which crops are shrunk to the size from which on the U-Net decides tones."""
@@ -97,8 +101,9 @@ class PriorRestorer(nn.Module):
             nn.Conv2d(widths[fine], widths[coarse], kernel_size=2, stride=2)
             for fine, coarse in pairwise(sides)
         )
-        self.summary = nn.Linear(widths[_MIN_PX] * _MIN_PX**2, num_style_feat)
-        self.final_linear = nn.Linear(num_style_feat, prior.num_latent * num_style_feat)
+        summary = max(8, int(_SUMMARY_FEATURES * narrow))
+        self.summary = nn.Linear(widths[_MIN_PX] * _MIN_PX**2, summary)
+        self.final_linear = nn.Linear(summary, prior.num_latent * num_style_feat)
         nn.init.normal_(self.final_linear.weight, std=1e-3)
         nn.init.zeros_(self.final_linear.bias)
         ups = [*reversed(sides[:-1]), out_size // 2]
@@ -208,3 +213,8 @@ class PriorRestorer(nn.Module):
                 feat = self.decoder[index](add_inplace(feat, skips[-2 - index]))
             features.append(feat)
         return styles, features
+
+
+def build_small_prior() -> PriorRestorer:
+    """Return the untrained restorer of tiny crops, around the generator's first levels."""
+    return PriorRestorer(out_size=TINY_CROP_SIZE_PX)

@@ -11,9 +11,21 @@ from vidrestore.models.gfpgan.clean import GFPGANClean
 from vidrestore.models.gfpgan.original import GFPGAN
 from vidrestore.models.gpen import GPEN
 from vidrestore.models.lite import build_lite
+from vidrestore.models.prior_restorer import build_small_prior
 from vidrestore.models.psfrgan.generator import build_psfrgan
 from vidrestore.models.upscalers.realesrgan import RealEsrganFaces
-from vidrestore.types import CROP_SIZE_PX
+from vidrestore.types import CROP_SIZE_PX, SMALL_CROP_SIZE_PX, TINY_CROP_SIZE_PX
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmallNetwork:
+    """A network for crops of another size than the restorer's own."""
+
+    crop_size_px: int
+    build: Callable[[], nn.Module]
+    packaged_file: str
+    adds_detail: bool = False
+    """Whether it draws what the crop does not show, which ``--detail 0`` excludes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,10 +38,20 @@ class RestorerSpec:
     license: str
     packaged_file: str | None = None
     """Weights inside the package, in ``vidrestore/models/data``; None if there are none."""
-    packaged_small_file: str | None = None
-    """The same of the same network for crops of ``SMALL_CROP_SIZE_PX``."""
+    small_networks: tuple[SmallNetwork, ...] = ()
+    """The networks for crops of small faces."""
     download_names: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Path of a submodule ("" is the whole network) -> name of its weights in the manifest."""
+
+    @property
+    def packaged_files(self) -> tuple[str, ...]:
+        """Names of all files inside the package, that of the largest crops first."""
+        own = () if self.packaged_file is None else (self.packaged_file,)
+        return own + tuple(small.packaged_file for small in self.small_networks)
+
+
+PRIOR_FILE = "prior.safetensors"
+"""Shared by the restorer of this name and the default one."""
 
 
 def _downloaded(
@@ -51,7 +73,25 @@ RESTORERS: Mapping[str, RestorerSpec] = MappingProxyType(
             crop_size_px=CROP_SIZE_PX,
             license="Apache-2.0",
             packaged_file="lite.safetensors",
-            packaged_small_file="lite_small.safetensors",
+            small_networks=(
+                SmallNetwork(
+                    crop_size_px=SMALL_CROP_SIZE_PX,
+                    build=build_lite,
+                    packaged_file="lite_small.safetensors",
+                ),
+                SmallNetwork(
+                    crop_size_px=TINY_CROP_SIZE_PX,
+                    build=build_small_prior,
+                    packaged_file=PRIOR_FILE,
+                    adds_detail=True,
+                ),
+            ),
+        ),
+        "prior": RestorerSpec(
+            build=build_small_prior,
+            crop_size_px=TINY_CROP_SIZE_PX,
+            license="Apache-2.0",
+            packaged_file=PRIOR_FILE,
         ),
         "realesrgan": RestorerSpec(
             build=RealEsrganFaces,

@@ -71,6 +71,7 @@ def finished_faces(
                 face=face.aligned.face,
                 assessment=face.assessment,
                 mask_xyxy=masks_xyxy.get(track),
+                crop_side_px=face.aligned.side_px,
                 luma_before=before,
                 luma_after=before + strength * change,
             )

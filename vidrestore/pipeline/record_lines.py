@@ -34,7 +34,14 @@ from vidrestore.record.schema import JsonScalar, PointsXy
 from vidrestore.settings import RestoreSettings, config_from
 from vidrestore.storage.checksums import file_sha256
 from vidrestore.storage.standard_streams import is_standard_stream
-from vidrestore.types import FinishedFace, FinishedFrame, FloatArray, Repair
+from vidrestore.types import (
+    SMALL_CROP_SIZE_PX,
+    TINY_CROP_SIZE_PX,
+    FinishedFace,
+    FinishedFrame,
+    FloatArray,
+    Repair,
+)
 from vidrestore.weights.bundled import bundled_sha256
 from vidrestore.weights.cache import find
 
@@ -93,7 +100,12 @@ def record_header(
         time_base=info.time_base,
         model=_model_name(settings.model),
         checkpoint_sha256=checkpoint_sha256(settings.model),
-        small_checkpoint_sha256=small_checkpoint_sha256(settings.model, scale),
+        small_checkpoint_sha256=small_checkpoint_sha256(
+            settings.model, SMALL_CROP_SIZE_PX, scale=scale, detail=detail
+        ),
+        tiny_checkpoint_sha256=small_checkpoint_sha256(
+            settings.model, TINY_CROP_SIZE_PX, scale=scale, detail=detail
+        ),
         detail=detail,
         scale=scale,
         settings=plain_settings(settings),
@@ -194,6 +206,7 @@ def _face_record(finished: FinishedFace, strength: float) -> FaceRecord:
         identity_similarity=_clamp_optional(verdict.identity_similarity, -1, 1),
         luma_before=_clamp_optional(finished.luma_before, 0, 255),
         luma_after=_clamp_optional(finished.luma_after, 0, 255),
+        crop_px=finished.crop_side_px,
     )
 
 
@@ -236,15 +249,24 @@ def checkpoint_sha256(model: str) -> str | None:
     return None if path is None or not path.is_file() else file_sha256(path)
 
 
-def small_checkpoint_sha256(model: str, scale: int) -> str | None:
-    """Return the checksum of the weights for small faces; None if none are used.
+def small_checkpoint_sha256(
+    model: str, crop_size_px: int, *, scale: int, detail: float | None
+) -> str | None:
+    """Return the checksum of the weights for the crops of small faces; None if none are used.
 
     Args:
         model: A name of the tables, or a checkpoint file.
-        scale: How many times larger the result is. Faces of an enlarged picture are never small.
+        crop_size_px: Side of the crops.
+        scale: How many times larger the result is. In an enlarged picture, no face is small.
+        detail: Detail of the restorer's weights.
     """
     spec = RESTORERS.get(model)
-    return None if spec is None or scale > 1 else bundled_sha256(spec.packaged_small_file)
+    if crop_size_px == SMALL_CROP_SIZE_PX and scale > 1:
+        return None
+    for small in () if spec is None else spec.small_networks:
+        if small.crop_size_px == crop_size_px and (detail or not small.adds_detail):
+            return bundled_sha256(small.packaged_file)
+    return None
 
 
 def _model_name(model: str) -> str:

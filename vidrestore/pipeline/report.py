@@ -58,6 +58,8 @@ class RestoreReport:
     """Checksum of the weights file; of several files, of the generator's."""
     small_checkpoint_sha256: str | None = None
     """Checksum of the weights file for small faces; None if none is used."""
+    tiny_checkpoint_sha256: str | None = None
+    """The same for faces of few pixels."""
     detail: float | None = None
     """Interpolation between the model's two sets of weights, 0 (fidelity) to 1 (detail); None if it
     has one."""
@@ -100,6 +102,7 @@ class RestoreReport:
             "model": self.model,
             "checkpoint_sha256": self.checkpoint_sha256,
             "small_checkpoint_sha256": self.small_checkpoint_sha256,
+            "tiny_checkpoint_sha256": self.tiny_checkpoint_sha256,
             "detail": self.detail,
             "background": self.background,
             "scale": self.scale,

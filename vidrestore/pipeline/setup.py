@@ -29,7 +29,13 @@ from vidrestore.pipeline.stages import Stages
 from vidrestore.safeguard.identity import IdentityMeter, packaged_dlib_resnet
 from vidrestore.settings import RestoreSettings
 from vidrestore.stage_timer import Stopwatch
-from vidrestore.types import DisplayGeometry, FinishedFrame, Frame
+from vidrestore.types import (
+    SMALL_CROP_SIZE_PX,
+    TINY_CROP_SIZE_PX,
+    DisplayGeometry,
+    FinishedFrame,
+    Frame,
+)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -182,7 +188,8 @@ class Setup:
             precision=facts.precision,
             model=self.settings.model,
             checkpoint_sha256=checkpoint_sha256(self.settings.model),
-            small_checkpoint_sha256=small_checkpoint_sha256(self.settings.model, facts.scale),
+            small_checkpoint_sha256=self._small_checkpoint(SMALL_CROP_SIZE_PX, facts),
+            tiny_checkpoint_sha256=self._small_checkpoint(TINY_CROP_SIZE_PX, facts),
             detail=facts.detail,
             background=None if background is None else background.kind,
             scale=facts.scale,
@@ -191,6 +198,11 @@ class Setup:
             repairs={name: count for name, count in tally.repairs.items() if count},
             reasons=dict(tally.reasons),
             notes=tuple(dict.fromkeys(all_notes)),
+        )
+
+    def _small_checkpoint(self, crop_size_px: int, facts: ModelFacts) -> str | None:
+        return small_checkpoint_sha256(
+            self.settings.model, crop_size_px, scale=facts.scale, detail=facts.detail
         )
 
     def _note_precision(self, name: str, actual: torch.dtype, requested: torch.dtype) -> None:

@@ -42,6 +42,7 @@ from vidrestore.settings import RestoreSettings, config_from
 from vidrestore.stage_timer import Stopwatch
 from vidrestore.types import (
     CROP_SIZE_PX,
+    SMALL_CROP_SIZE_PX,
     AlignedFace,
     AlignedFrame,
     DisplayGeometry,
@@ -118,7 +119,7 @@ class Stages:
             start=start,
         )
         selected = select_faces(
-            choose_crop_sides(mark_monochrome(watch.timed("track", tracked))),
+            mark_monochrome(watch.timed("track", tracked)),
             which=self.settings.faces,
             min_face_px=self.settings.min_face_px,
             only_tracks=self.settings.only_tracks,
@@ -126,7 +127,7 @@ class Stages:
         if self.meter is not None and self.settings.keep_good > 0.0:
             rated = rate_source_quality(selected, geometry=self.geometry, align=self._crop)
             selected = watch.timed("guard", rated)
-        return iter(selected)
+        return choose_crop_sides(selected)
 
     def restore(self, tracked: Iterable[TrackedFrame]) -> Generator[FinishedFrame]:
         """Yield every frame once, in order, with its faces restored.
@@ -240,10 +241,17 @@ class Stages:
         )
 
     def _crop_side_px(self, face: TrackedFace) -> int:
-        """Return the side of the crop; the pixels of an enlarged frame do not fit a small one."""
+        """Return the side of the crop: the least that suits the face, of those there are.
+
+        The pixels of an enlarged frame do not fit a small crop. A tiny one has all there is.
+        """
         is_enlarged = self.background is not None and self.background.scale > 1
-        takes_small = self.restorer.takes_small_crops and not is_enlarged
-        return face.crop_side_px if takes_small else CROP_SIZE_PX
+        sides_px = [
+            side_px
+            for side_px in (*self.restorer.small_crop_sizes_px, CROP_SIZE_PX)
+            if side_px >= face.crop_side_px and not (is_enlarged and side_px == SMALL_CROP_SIZE_PX)
+        ]
+        return min(sides_px)
 
     def _run_network(self, faces: list[AlignedFace]) -> RestoredCrops:
         with self.stopwatch.stage("restore"):

@@ -1,5 +1,7 @@
 """Decode and check one line of a record."""
 
+from typing import cast
+
 from vidrestore.record.json_fields import json_excerpt, parse_object, read_object
 from vidrestore.record.schema import (
     READABLE_SCHEMAS,
@@ -8,6 +10,9 @@ from vidrestore.record.schema import (
     FrameRecord,
     RecordHeader,
 )
+
+_SINCE = {"small_checkpoint_sha256": 3, "tiny_checkpoint_sha256": 4}
+"""Field of the header -> version that has it first."""
 
 
 def parse_line(text: str) -> RecordHeader | FrameRecord | EndRecord:
@@ -19,6 +24,8 @@ def parse_line(text: str) -> RecordHeader | FrameRecord | EndRecord:
     fields = parse_object(text)
     kind = fields.pop("kind", None)
     if kind == "frame":
+        if isinstance(faces := fields.get("faces"), list):
+            fields["faces"] = [_with_crop_px(face) for face in cast("list[object]", faces)]
         return read_object(FrameRecord, {"repair": None, **fields})
     if kind == "end":
         return read_object(EndRecord, fields)
@@ -27,8 +34,14 @@ def parse_line(text: str) -> RecordHeader | FrameRecord | EndRecord:
     schema = fields.pop("schema", None)
     if schema not in READABLE_SCHEMAS:
         raise ValueError(f"schema: expected {SCHEMA!r}, got {json_excerpt(schema)}")
-    if schema != SCHEMA:
-        if "small_checkpoint_sha256" in fields:
-            raise ValueError("small_checkpoint_sha256: unknown field")
-        fields["small_checkpoint_sha256"] = None
+    for name, version in _SINCE.items():
+        if READABLE_SCHEMAS.index(schema) + 1 < version:
+            if name in fields:
+                raise ValueError(f"{name}: unknown field")
+            fields[name] = None
     return read_object(RecordHeader, fields)
+
+
+def _with_crop_px(face: object) -> object:
+    """Return the fields of a face, with the one that versions before 4 lack."""
+    return {"crop_px": None, **cast("dict[str, object]", face)} if isinstance(face, dict) else face

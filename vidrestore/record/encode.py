@@ -73,6 +73,7 @@ def _face(face: FaceRecord) -> dict[str, Any]:
         "identity_similarity": _value(face.identity_similarity),
         "luma_before": _value(face.luma_before),
         "luma_after": _value(face.luma_after),
+        "crop_px": face.crop_px,
     }
 
 

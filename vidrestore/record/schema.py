@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeAlias
 
-from vidrestore.types import Box, ToneCurve
+from vidrestore.types import CROP_SIZES_PX, Box, ToneCurve
 
-SCHEMA = "vidrestore-record/3"
+SCHEMA = "vidrestore-record/4"
 """Name and version."""
-READABLE_SCHEMAS = ("vidrestore-record/1", "vidrestore-record/2", SCHEMA)
-"""Other versions are refused. Version 1 has no ``repair``, 2 no ``small_checkpoint_sha256``."""
+READABLE_SCHEMAS = (*(f"vidrestore-record/{version}" for version in (1, 2, 3)), SCHEMA)
+"""Other versions are refused. Version 1 has no ``repair``, 2 no ``small_checkpoint_sha256``, 3 no
+``tiny_checkpoint_sha256`` and ``crop_px``."""
 
 COMPOSITE_SOURCE_TYPE = (
     "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
@@ -120,6 +121,8 @@ class RecordHeader:
     """Of the weights file; of several files, of the generator's. None without a file."""
     small_checkpoint_sha256: str | None = None
     """Of the file for small faces; None if the model has none, or none is used."""
+    tiny_checkpoint_sha256: str | None = None
+    """Of the file for faces of few pixels, likewise: a restorer around a generative prior."""
     detail: float | None = None
     """Position of the weights from fidelity (0) to detail (1); None where they have one end."""
     scale: int = 1
@@ -136,9 +139,10 @@ class RecordHeader:
         if self.time_base <= 0:
             raise ValueError(f"time_base: expected more than 0, got {self.time_base}")
         _check_sha256("checkpoint_sha256", self.checkpoint_sha256)
-        _check_sha256("small_checkpoint_sha256", self.small_checkpoint_sha256)
-        if self.small_checkpoint_sha256 is not None and self.checkpoint_sha256 is None:
-            raise ValueError("small_checkpoint_sha256: needs checkpoint_sha256")
+        for field in ("small_checkpoint_sha256", "tiny_checkpoint_sha256"):
+            _check_sha256(field, getattr(self, field))
+            if getattr(self, field) is not None and self.checkpoint_sha256 is None:
+                raise ValueError(f"{field}: needs checkpoint_sha256")
         _check_range("detail", self.detail, 0, 1)
         if not 1 <= self.scale <= 64:
             raise ValueError(f"scale: expected 1 to 64, got {self.scale}")
@@ -175,9 +179,13 @@ class FaceRecord:
     luma_before: float | None = None
     """Mean luma of the face in its crop, 0 to 255; None where it was not measured."""
     luma_after: float | None = None
+    crop_px: int | None = None
+    """Side of the crop that was restored, which decides the weights; None where none was."""
 
     def __post_init__(self) -> None:
         _check_count("track", self.track)
+        if self.crop_px is not None and self.crop_px not in CROP_SIZES_PX:
+            raise ValueError(f"crop_px: expected 128, 256 or 512, got {self.crop_px}")
         left, top, right, bottom = self.box_xyxy
         if not (right > left and bottom > top and all(map(math.isfinite, self.box_xyxy))):
             raise ValueError(f"box_xyxy: is empty or not finite: {self.box_xyxy}")

@@ -1,7 +1,8 @@
 """Runs a restorer network on crops."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,7 @@ from vidrestore.models.face_parser import FACE_CLASSES, HEAD_CLASSES, class_prob
 from vidrestore.models.registry import RestorerSpec
 from vidrestore.restore.adaptive_batch import AdaptiveBatchRunner
 from vidrestore.restore.recorded_network import RecordedNetwork, Run, record_graph
-from vidrestore.types import CROP_SIZE_PX, SMALL_CROP_SIZE_PX, RestoredCrops
+from vidrestore.types import CROP_SIZE_PX, RestoredCrops
 
 _MASK_CELLS = 128
 """Cells along a side of the face and head masks: finer than their soft borders."""
@@ -35,7 +36,7 @@ class Restorer:
         device: torch.device,
         dtype: torch.dtype,
         detail: float | None = None,
-        small_network: nn.Module | None = None,
+        small_networks: Mapping[int, nn.Module] = MappingProxyType({}),
     ) -> None:
         """Prepare ``network``, whose weights are loaded.
 
@@ -46,14 +47,16 @@ class Restorer:
             dtype: float32, bfloat16 or float16, for weights and features.
             detail: Position of its weights between two ends, 0 (fidelity) to 1 (detail);
                 None for a single set of weights. Only reported.
-            small_network: The same for crops of ``SMALL_CROP_SIZE_PX``; None if there is none.
+            small_networks: Side of smaller crops -> the network for them.
         """
         self.spec = spec
         self.device = device
         self.dtype = dtype
         self.detail = detail
         self.network: nn.Module = self._prepared(network)
-        self._small_network = None if small_network is None else self._prepared(small_network)
+        self._small_networks = {
+            side_px: self._prepared(small) for side_px, small in small_networks.items()
+        }
         self._batches = AdaptiveBatchRunner(self._run, device=device)
 
     def _prepared(self, network: nn.Module) -> nn.Module:
@@ -64,20 +67,22 @@ class Restorer:
     def record_networks(self, record: Callable[[nn.Module, Tensor], Run] = record_graph) -> None:
         """Replay the networks on a GPU from records, which are made for each shape of a batch."""
         self.network = RecordedNetwork(self.network, record)
-        if self._small_network is not None:
-            self._small_network = RecordedNetwork(self._small_network, record)
+        self._small_networks = {
+            side_px: RecordedNetwork(small, record)
+            for side_px, small in self._small_networks.items()
+        }
 
     @property
     def recording_failure(self) -> str | None:
         """Why recorded networks run step by step after all; None if they do not."""
-        networks = (self.network, self._small_network)
+        networks = (self.network, *self._small_networks.values())
         failures = [item.failure for item in networks if isinstance(item, RecordedNetwork)]
         return next((failure for failure in failures if failure is not None), None)
 
     @property
-    def takes_small_crops(self) -> bool:
-        """Whether crops of ``SMALL_CROP_SIZE_PX`` have separate weights."""
-        return self._small_network is not None
+    def small_crop_sizes_px(self) -> tuple[int, ...]:
+        """Sides of the smaller crops that another network restores, in rising order."""
+        return tuple(sorted(self._small_networks))
 
     @property
     def reduced_batch_size(self) -> int | None:
@@ -95,17 +100,15 @@ class Restorer:
 
         Args:
             crops_NCHW: ``(N, 3, S, S)`` float32 RGB in [0, 1], S the network's crop size or
-                ``CROP_SIZE_PX``, which is resized for the network and back; or
-                ``SMALL_CROP_SIZE_PX``, if ``takes_small_crops``.
+                ``CROP_SIZE_PX``, which is resized for the network and back; or one of
+                ``small_crop_sizes_px``.
 
         Raises:
             ValueError: The crops have another shape.
             DeviceError: Out of memory with one crop, or the network overflows in this precision.
             WeightsError: The network overflows in float32.
         """
-        sides = {self.spec.crop_size_px, CROP_SIZE_PX}
-        if self.takes_small_crops:
-            sides.add(SMALL_CROP_SIZE_PX)
+        sides = {self.spec.crop_size_px, CROP_SIZE_PX, *self.small_crop_sizes_px}
         shapes = [(3, side, side) for side in sorted(sides)]
         if tuple(crops_NCHW.shape[1:]) not in shapes:
             allowed = " or ".join(f"(N, 3, {side}, {side})" for _, side, _ in shapes)
@@ -114,10 +117,10 @@ class Restorer:
 
     @torch.inference_mode()
     def _run(self, crops_NCHW: Tensor) -> RestoredCrops:
-        crops, network = crops_NCHW.to(self.device), self.network
-        if self._small_network is not None and crops.shape[-1] == SMALL_CROP_SIZE_PX:
-            network = self._small_network
-        else:
+        crops = crops_NCHW.to(self.device)
+        network = self._small_networks.get(crops.shape[-1])
+        if network is None:
+            network = self.network
             crops = _resize(crops, self.spec.crop_size_px, enlarge_by="bilinear")
         scaled = (crops * 2.0 - 1.0).contiguous(memory_format=torch.channels_last)
         output: RestorerOutput = network(scaled)

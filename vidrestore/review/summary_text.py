@@ -73,6 +73,9 @@ def _encoding(header: RecordHeader) -> str:
 def _checkpoint(header: RecordHeader) -> str:
     if header.checkpoint_sha256 is None:
         return "not a single file"
-    small = header.small_checkpoint_sha256
-    more = "" if small is None else f"; for small faces {small[:_HASH_DIGITS]}…"
-    return f"SHA-256 {header.checkpoint_sha256[:_HASH_DIGITS]}…{more}"
+    others = (
+        ("small faces", header.small_checkpoint_sha256),
+        ("faces of few pixels", header.tiny_checkpoint_sha256),
+    )
+    more = [f"; for {faces} {sha256[:_HASH_DIGITS]}…" for faces, sha256 in others if sha256]
+    return f"SHA-256 {header.checkpoint_sha256[:_HASH_DIGITS]}…{''.join(more)}"

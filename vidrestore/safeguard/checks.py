@@ -107,16 +107,24 @@ def crop_resolution_px(aligned: AlignedFace, luma_hw: FloatArray) -> float:
     )
 
 
-def quality_deficit(frame: Frame, geometry: DisplayGeometry, aligned: AlignedFace) -> float:
+def quality_deficit(
+    frame: Frame,
+    geometry: DisplayGeometry,
+    aligned: AlignedFace,
+    *,
+    luma_hw: FloatArray,
+    resolution_px: float,
+) -> float:
     """Return how much quality a face lacks, 0 to 1: 0 if sharp and free of noise and blocks.
 
     Args:
         frame: The decoded frame.
         geometry: Display geometry of the frame.
         aligned: The face.
+        luma_hw: ``crop_luma`` of its crop.
+        resolution_px: ``crop_resolution_px`` of its crop.
     """
-    luma_hw = crop_luma(aligned.crop_chw)
-    blur = RESOLUTION_PX(crop_resolution_px(aligned, luma_hw))
+    blur = RESOLUTION_PX(resolution_px)
     if blur == 1.0:
         return 1.0
     noise = NOISE(fine_noise(central_square(luma_hw)))

@@ -1,4 +1,4 @@
-"""Stage: running source quality of each track.
+"""Stage: running quality and resolution of the source of each track.
 
 Detail varies with speech, motion and the codec; a strength that followed it would flicker. So the
 running mean along the track is used.
@@ -7,7 +7,7 @@ running mean along the track is used.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from vidrestore.safeguard.checks import quality_deficit
+from vidrestore.safeguard.checks import crop_luma, crop_resolution_px, quality_deficit
 from vidrestore.types import AlignedFace, DisplayGeometry, Frame, TrackedFace, TrackedFrame
 
 _INTERVAL_FRAMES = 8
@@ -17,13 +17,15 @@ _MEASUREMENTS = 32
 
 
 @dataclass(slots=True)
-class _RunningMean:
+class _RunningMeans:
     count: int = 0
-    value: float = 0.0
+    quality: float = 0.0
+    resolution_px: float = 0.0
 
-    def add(self, value: float) -> None:
+    def add(self, *, quality: float, resolution_px: float) -> None:
         self.count = min(_MEASUREMENTS, self.count + 1)
-        self.value += (value - self.value) / self.count
+        self.quality += (quality - self.quality) / self.count
+        self.resolution_px += (resolution_px - self.resolution_px) / self.count
 
 
 def rate_source_quality(
@@ -32,16 +34,16 @@ def rate_source_quality(
     geometry: DisplayGeometry,
     align: Callable[[Frame, TrackedFace], AlignedFace | None],
 ) -> Iterator[TrackedFrame]:
-    """Yield every frame once, in order, with ``source_quality`` of its faces.
+    """Yield every frame once, in order, with source quality and resolution of its faces.
 
     Args:
         frames: Frames in presentation order, from the start of a shot.
         geometry: Display geometry of the frames.
         align: Returns the aligned crop of a face; None if the crop is outside the frame.
     """
-    means: dict[int, _RunningMean] = {}
+    means: dict[int, _RunningMeans] = {}
     for frame in frames:
-        means = {face.track_id: means.get(face.track_id, _RunningMean()) for face in frame.faces}
+        means = {face.track_id: means.get(face.track_id, _RunningMeans()) for face in frame.faces}
         faces = tuple(
             _rate_face(frame.frame, face, means[face.track_id], geometry, align)
             for face in frame.faces
@@ -52,14 +54,25 @@ def rate_source_quality(
 def _rate_face(
     frame: Frame,
     face: TrackedFace,
-    mean: _RunningMean,
+    means: _RunningMeans,
     geometry: DisplayGeometry,
     align: Callable[[Frame, TrackedFace], AlignedFace | None],
 ) -> TrackedFace:
     if face.skip_reason is not None:
         return face
-    if mean.count == 0 or frame.index % _INTERVAL_FRAMES == 0:
+    if means.count == 0 or frame.index % _INTERVAL_FRAMES == 0:
         aligned = align(frame, face)
         if aligned is not None:
-            mean.add(1.0 - quality_deficit(frame, geometry.of(frame), aligned))
-    return replace(face, source_quality=mean.value)
+            luma_hw = crop_luma(aligned.crop_chw)
+            resolution_px = crop_resolution_px(aligned, luma_hw)
+            deficit = quality_deficit(
+                frame,
+                geometry.of(frame),
+                aligned,
+                luma_hw=luma_hw,
+                resolution_px=resolution_px,
+            )
+            means.add(quality=1.0 - deficit, resolution_px=resolution_px)
+    if means.count == 0:
+        return face
+    return replace(face, source_quality=means.quality, source_resolution_px=means.resolution_px)

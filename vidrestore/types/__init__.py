@@ -24,7 +24,9 @@ from vidrestore.types.crop import (
 )
 from vidrestore.types.face import (
     CROP_SIZE_PX,
+    CROP_SIZES_PX,
     SMALL_CROP_SIZE_PX,
+    TINY_CROP_SIZE_PX,
     Detection,
     TrackedFace,
     TrackedFrame,
@@ -34,9 +36,11 @@ from vidrestore.types.orientation import Orientation
 from vidrestore.types.repair import CURVE_KNOTS, Repair, ToneCurve
 
 __all__ = [
+    "CROP_SIZES_PX",
     "CROP_SIZE_PX",
     "CURVE_KNOTS",
     "SMALL_CROP_SIZE_PX",
+    "TINY_CROP_SIZE_PX",
     "Affine",
     "AlignedFace",
     "AlignedFrame",

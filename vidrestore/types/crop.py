@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vidrestore.types.arrays import Affine, Box
-from vidrestore.types.face import CROP_SIZE_PX, SMALL_CROP_SIZE_PX, TrackedFace
+from vidrestore.types.face import CROP_SIZE_PX, CROP_SIZES_PX, TrackedFace
 from vidrestore.types.frame import Frame
 from vidrestore.types.repair import Repair
 
@@ -37,8 +37,8 @@ class AlignedFace:
     display_to_crop: Affine
     """Map to the space of crops, whose side is ``CROP_SIZE_PX`` whatever S is."""
     crop_chw: "Tensor"
-    """``(3, S, S)`` float32 RGB in [0, 1], on the device that restores it; S is ``CROP_SIZE_PX``
-    or ``SMALL_CROP_SIZE_PX``."""
+    """``(3, S, S)`` float32 RGB in [0, 1], on the device that restores it; S is one of
+    ``CROP_SIZES_PX``."""
     denoised_chw: "Tensor | None" = None
     """The crop after temporal denoising; None if no neighboring frame shows the face."""
     assessment: Assessment = Assessment()
@@ -46,8 +46,8 @@ class AlignedFace:
 
     def __post_init__(self) -> None:
         shape = tuple(self.crop_chw.shape)
-        if shape not in [(3, side, side) for side in (SMALL_CROP_SIZE_PX, CROP_SIZE_PX)]:
-            raise ValueError(f"a crop must be (3, S, S), S 256 or 512, got {shape}")
+        if shape not in [(3, side, side) for side in CROP_SIZES_PX]:
+            raise ValueError(f"a crop must be (3, S, S), S 128, 256 or 512, got {shape}")
         if self.denoised_chw is not None and tuple(self.denoised_chw.shape) != shape:
             raise ValueError(f"the denoised crop is {tuple(self.denoised_chw.shape)}, not {shape}")
         if self.display_to_crop.shape != (2, 3):
@@ -149,6 +149,8 @@ class FinishedFace:
     mask_xyxy: Box | None
     """Bounds of the samples that may have changed, in coded pixels of the output frame; None if no
     sample changed."""
+    crop_side_px: int | None = None
+    """Side of the crop that was restored, one of ``CROP_SIZES_PX``; None if none was."""
     luma_before: float | None = None
     """Mean luma of the face as decoded, 0 to 255; None if it was not cropped."""
     luma_after: float | None = None

@@ -11,6 +11,9 @@ CROP_SIZE_PX = 512
 """Side of the space of crops, to which landmarks are aligned, and of crops at full resolution."""
 SMALL_CROP_SIZE_PX = 256
 """Side of the crop of a face that is small in the film."""
+TINY_CROP_SIZE_PX = 128
+"""Side of the crop of a face of so few pixels that a generative prior has to draw it."""
+CROP_SIZES_PX = (TINY_CROP_SIZE_PX, SMALL_CROP_SIZE_PX, CROP_SIZE_PX)
 
 
 def _check_landmarks(landmarks_xy: FloatArray) -> None:
@@ -66,13 +69,16 @@ class TrackedFace:
     """Why the face is not restored; None if it is."""
     source_quality: float = 0.0
     """Mean quality along the track so far, 0 to 1; see ``rate_source_quality``."""
+    source_resolution_px: float | None = None
+    """Smallest side at which the crop would keep its detail, the mean along the track so far; None
+    if it is not measured."""
     crop_side_px: int = CROP_SIZE_PX
     """Side of the crop that suits the size of the face; see ``choose_crop_sides``."""
 
     def __post_init__(self) -> None:
         _check_landmarks(self.landmarks_xy)
-        if self.crop_side_px not in (SMALL_CROP_SIZE_PX, CROP_SIZE_PX):
-            raise ValueError(f"crop_side_px must be 256 or 512, got {self.crop_side_px}")
+        if self.crop_side_px not in CROP_SIZES_PX:
+            raise ValueError(f"crop_side_px must be 128, 256 or 512, got {self.crop_side_px}")
         _check_landmarks(self.raw_landmarks_xy)
 
 

@@ -16,6 +16,10 @@ _FIRST_BYTES = 256
 _KEEPS_FIELDS = (None, "keep", "auto")
 
 
+CHECKPOINTS = ("checkpoint_sha256", "small_checkpoint_sha256", "tiny_checkpoint_sha256")
+"""Fields that a report and the header of a record share."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunReport:
     """What a report (``--report``) says that can be compared with a result."""
@@ -27,6 +31,8 @@ class RunReport:
     """Of the weights; None if there is none."""
     small_checkpoint_sha256: str | None
     """Of the weights for small faces; None if there is none."""
+    tiny_checkpoint_sha256: str | None
+    """Of the weights for faces of few pixels; None if there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +169,7 @@ def _read_report(path: Path) -> RunReport:
     try:
         fields = parse_object(path.read_text(encoding="utf-8"))
         # Reports of earlier versions have no checksums.
-        fields = {"checkpoint_sha256": None, "small_checkpoint_sha256": None, **fields}
+        fields = dict.fromkeys(CHECKPOINTS) | fields
         known = {name: fields[name] for name in RunReport.__slots__ if name in fields}
         return read_object(RunReport, known)
     except UnicodeDecodeError as error:

@@ -26,7 +26,7 @@ from vidrestore.verify.frame_comparison import (
     sample_check,
 )
 from vidrestore.verify.metadata import description_checks
-from vidrestore.verify.run_files import Evidence, RunReport, read_evidence
+from vidrestore.verify.run_files import CHECKPOINTS, Evidence, RunReport, read_evidence
 from vidrestore.verify.stream_matching import matched_streams, stream_checks
 from vidrestore.verify.time_offset import OffsetEstimator
 from vidrestore.verify.video_format import format_checks
@@ -151,10 +151,8 @@ def _report_check(report: RunReport, header: RecordHeader | None, frames: int) -
     if report.frames != frames:
         return changed("report", _frame_counts(report.frames, frames))
     if header is not None:
-        recorded = (header.checkpoint_sha256, header.small_checkpoint_sha256)
-        own = (report.checkpoint_sha256, report.small_checkpoint_sha256)
-        pairs = zip(recorded, own, strict=True)
-        if any(reported not in (None, checksum) for checksum, reported in pairs):
+        pairs = ((getattr(header, name), getattr(report, name)) for name in CHECKPOINTS)
+        if any(reported not in (None, recorded) for recorded, reported in pairs):
             return changed("report", "names other weights than the record")
     return kept("report", f"lists {count_text(frames, 'frame')}")
 

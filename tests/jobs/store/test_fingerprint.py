@@ -61,15 +61,13 @@ def test_replacing_a_weights_file_of_the_package_changes_the_fingerprint(
 ) -> None:
     before = identity(info)
     monkeypatch.setattr(bundled, "bundled_file", lambda name: nullcontext(tmp_path / name))
-    for name in ("lite.safetensors", "lite_small.safetensors"):
+    names = {"lite.safetensors", "lite_small.safetensors", "prior.safetensors"}
+    for name in names:
         (tmp_path / name).write_bytes(b"other weights")
 
     after = identity(info)
 
-    assert changed_keys(before, after) == {
-        "weights lite.safetensors",
-        "weights lite_small.safetensors",
-    }
+    assert changed_keys(before, after) == {f"weights {name}" for name in names}
     assert changed_keys(after, identity(info, model="gfpgan-1.4")) == {
         "--model",
         *changed_keys(before, after),

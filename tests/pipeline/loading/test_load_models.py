@@ -201,6 +201,15 @@ def shown(restorer: Restorer) -> Tensor:
         return restorer.network(pictures(1, 64)).image
 
 
+def test_the_prior_draws_tiny_crops_unless_detail_is_0() -> None:
+    lite, prior = loaded("lite"), loaded("prior")
+    assert lite.small_crop_sizes_px == (128, 256)
+    assert torch.equal(
+        lite.restore_images(pictures(1, 128)), prior.restore_images(pictures(1, 128))
+    )
+    assert loaded("lite", detail=0.0).small_crop_sizes_px == (256,)
+
+
 @pytest.mark.usefixtures("lite_with_ends")
 def test_a_restorer_with_two_ends_loads_equally_by_name_and_file_with_its_detail(
     ends: Path,

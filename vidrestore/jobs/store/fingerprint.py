@@ -17,7 +17,7 @@ from vidrestore.storage.file_errors import file_errors
 from vidrestore.storage.standard_streams import is_standard_stream
 
 FORMAT = "format of the fingerprint"
-_FORMAT_NUMBER = "6"
+_FORMAT_NUMBER = "7"
 _ENDS_BYTES = 1 << 20
 
 
@@ -128,8 +128,8 @@ def _packaged_weights(model: str) -> dict[str, str]:
     from vidrestore.weights.bundled import bundled_sha256
 
     spec = RESTORERS.get(model)
-    names = () if spec is None else (spec.packaged_file, spec.packaged_small_file)
-    return {f"weights {name}": f"SHA-256 {bundled_sha256(name)}" for name in names if name}
+    names = () if spec is None else spec.packaged_files
+    return {f"weights {name}": f"SHA-256 {bundled_sha256(name)}" for name in names}
 
 
 def _weights(file: str | PathLike[str]) -> str:

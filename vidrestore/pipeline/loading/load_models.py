@@ -21,11 +21,11 @@ from vidrestore.pipeline.loading.spandrel_models import (
 from vidrestore.progress import DownloadCallback, not_shown
 from vidrestore.restore.restorer import Restorer
 from vidrestore.settings import DetectorName
-from vidrestore.weights.bundled import bundled_file
 from vidrestore.weights.cache import ensure_local, weights_folder
 from vidrestore.weights.license_notice import entry_for_file, warn_non_commercial
 from vidrestore.weights.load import load_state, load_weights, read_state, read_weights
 from vidrestore.weights.model_options import reject_model_option
+from vidrestore.weights.priors import load_bundled_restorer
 
 _CHECKPOINT_SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors", ".bin")
 DETECTORS: tuple[DetectorName, ...] = get_args(DetectorName)
@@ -137,18 +137,30 @@ def _load_named(
 ) -> Restorer:
     parts = _fetch_parts(spec, on_download, exclude=None)
     network = spec.build()
-    small_network = None
     if spec.packaged_file is not None:
-        if spec.packaged_small_file is not None:
-            small_network = spec.build()
-            with bundled_file(spec.packaged_small_file) as path:
-                load_weights(small_network, path, detail=detail)
-        with bundled_file(spec.packaged_file) as path:
-            detail = load_weights(network, path, detail=detail)
+        detail = load_bundled_restorer(network, spec.packaged_file, detail=detail)
     _load_parts(network, parts)
     return Restorer(
-        network, spec, device=device, dtype=dtype, detail=detail, small_network=small_network
+        network,
+        spec,
+        device=device,
+        dtype=dtype,
+        detail=detail,
+        small_networks=_load_small_networks(spec, detail),
     )
+
+
+def _load_small_networks(spec: RestorerSpec, detail: float | None) -> dict[int, nn.Module]:
+    """Return the networks for smaller crops, by the side of the crop."""
+    loaded: dict[int, nn.Module] = {}
+    for small in spec.small_networks:
+        if small.adds_detail and not detail:
+            continue
+        network = loaded[small.crop_size_px] = small.build()
+        load_bundled_restorer(
+            network, small.packaged_file, detail=None if small.adds_detail else detail
+        )
+    return loaded
 
 
 def _fetch_parts(

@@ -70,7 +70,7 @@ def all_models() -> list[ModelInfo]:
 def _packaged_weights(spec: RestorerSpec) -> dict[str, Path]:
     """Return the path of each file of a model inside the package, by name without suffix."""
     paths: dict[str, Path] = {}
-    for name in filter(None, (spec.packaged_file, spec.packaged_small_file)):
+    for name in spec.packaged_files:
         with bundled_file(name) as path:
             paths[path.stem] = path
     return paths

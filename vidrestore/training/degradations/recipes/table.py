@@ -92,6 +92,13 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         "television": TelevisionRecipe(),
         "web_video": WebVideoRecipe(),
         "softened": SoftenedRecipe(),
+        # A face of 18 to 100 px, in crops of 512 px as all others, and in crops of 128 px.
+        "small_face": GfpganRecipe(
+            sigma_px=(0.8, 10.0), downscale=(5.2, 28.0), noise=(0.0, 12.0), jpeg_quality=(40, 100)
+        ),
+        "small_face_128": GfpganRecipe(
+            sigma_px=(0.2, 2.5), downscale=(1.3, 7.0), noise=(0.0, 12.0), jpeg_quality=(40, 100)
+        ),
         # CelebA-Test of GFP-GAN's tables is degraded as its training is (section 4.1).
         "celeba_test": GfpganRecipe(),
         "bicubic_x4": BicubicDegradation(4),
