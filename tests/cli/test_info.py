@@ -17,6 +17,7 @@ from vidrestore.media.fields import detection
 from vidrestore.media.fields.detection import FieldDetection
 from vidrestore.media.input import video_info
 from vidrestore.media.input.video_info import Chapter, StreamInfo, VideoInfo
+from vidrestore.models.registry import RESTORERS
 from vidrestore.pipeline.loading import model_info
 from vidrestore.types import ColorTags, DisplayGeometry, PixelFormat
 from vidrestore.weights.manifest import WEIGHTS
@@ -179,6 +180,12 @@ def test_info_on_the_packaged_model_prints_license_option_and_model_card(
     assert [line[1] for line in lines if line[:1] == ["SHA-256"]] == checksums
     card = next(Path(line[1]) for line in lines if line[:1] == ["card"])
     assert out.endswith("\n\n" + card.read_text(encoding="utf-8").rstrip() + "\n")
+
+
+@pytest.mark.parametrize("name", [name for name, spec in RESTORERS.items() if spec.packaged_file])
+def test_every_packaged_model_has_a_card(name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", name]) == 0
+    assert "model card" in capfd.readouterr().out
 
 
 def test_info_on_weights_with_two_ends_prints_default_detail_and_origin(
