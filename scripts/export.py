@@ -22,9 +22,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint", type=Path, help="last.pt of a run")
     parser.add_argument("out", type=Path, help="new file, .safetensors or .pth")
-    parser.add_argument(
-        "--network", help="generator, discriminator, ...; default: the first with a moving average"
-    )
+    parser.add_argument("--network", "--part", help="generator, discriminator, parser, ...; "
+                        "default: the first with a moving average")  # fmt: skip
     parser.add_argument("--half", action="store_true", help="write float16, half the size")
     arguments = parser.parse_args()
     try:
