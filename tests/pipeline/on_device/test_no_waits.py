@@ -102,7 +102,7 @@ def strengthen_and_measure(frames: int) -> None:
     """Strengthen and measure a small and a full crop of some frames on the device."""
     meter = IdentityMeter(DlibResNet(), device=META)
     frame = tagged(YUV420, full_range=False)
-    for side_px in (256, 512):
+    for side_px in (128, 256, 512):
         images = torch.zeros(4, 3, side_px, side_px, device=META)
         restored = restored_face(frame, geometry_of(frame), FACES[1], gain=0.5, side_px=side_px)
         aligned = [restored.aligned] * len(images)

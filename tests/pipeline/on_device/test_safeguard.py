@@ -75,7 +75,7 @@ def measured(
     return StartedChanges(items, meter=meter, batch_size=4).wait()
 
 
-@pytest.mark.parametrize("side_px", [512, 256])
+@pytest.mark.parametrize("side_px", [512, 256, 128])
 def test_a_batch_is_measured_as_one_by_one(meter: IdentityMeter, side_px: int) -> None:
     results = measured(faces(side_px), meter)
     expected = [measure_change(face, meter) for face in faces(side_px)]
@@ -105,7 +105,7 @@ def luma(crop: Tensor) -> Tensor:
     return torch.from_numpy(crop_luma(crop))
 
 
-@pytest.mark.parametrize("side_px", [512, 256])
+@pytest.mark.parametrize("side_px", [512, 256, 128])
 def test_resolutions_of_a_batch_are_those_of_each_crop(side_px: int) -> None:
     aligned = [face.aligned for face in faces(side_px)]
     lumas = torch.stack([luma(face.crop_chw) for face in aligned])

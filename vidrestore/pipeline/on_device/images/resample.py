@@ -127,5 +127,11 @@ def area_weights(sizes: Tensor, smalls: Tensor, padded_size: int, padded_small: 
 
 
 def average_areas(images_fchw: Tensor, side: int) -> Tensor:
-    """Return ``(F, C, side, side)`` means of square images over equal areas."""
-    return F.avg_pool2d(images_fchw, images_fchw.shape[-1] // side)
+    """Return ``(F, C, side, side)`` means of square images over equal areas.
+
+    Smaller images are enlarged by repeating samples, which OpenCV's area filter does, too.
+    """
+    own_side = images_fchw.shape[-1]
+    if own_side < side:
+        return F.interpolate(images_fchw, (side, side), mode="nearest")
+    return F.avg_pool2d(images_fchw, own_side // side)
