@@ -13,8 +13,9 @@ from vidrestore.media.output.encoder_table import EncoderSettings
 from vidrestore.media.output.open_output import open_output
 from vidrestore.media.output.outputs import Output
 from vidrestore.pipeline.loading.model_facts import ModelFacts
-from vidrestore.pipeline.record_lines import end_line, header_line, record_header
+from vidrestore.pipeline.record_lines import record_header
 from vidrestore.pipeline.setup import Setup, comparison_geometry
+from vidrestore.record import EndRecord, end_line, header_line
 from vidrestore.settings import config_from
 from vidrestore.storage.atomic_output import TempOutput, atomic_file, check_target
 from vidrestore.storage.file_errors import file_errors
@@ -128,7 +129,7 @@ class JobOutputs:
                     file.write(line)
                     frames += 1
                     faces += len(json.loads(line)["faces"])
-            file.write(end_line(frames, faces))
+            file.write(end_line(EndRecord(frames=frames, faces=faces)))
         self._record.complete = True
 
 

@@ -1,4 +1,4 @@
-"""Lines of the record: what a run synthesized in every frame."""
+"""The record of a run: what it synthesized in every frame."""
 
 import dataclasses
 from fractions import Fraction
@@ -19,7 +19,6 @@ from vidrestore.media.output.y4m_writer import y4m_format
 from vidrestore.models.registry import RESTORERS
 from vidrestore.pipeline.loading.spandrel_models import SPANDREL_MODELS
 from vidrestore.record import (
-    EndRecord,
     FaceRecord,
     FrameRecord,
     OutputFile,
@@ -27,9 +26,6 @@ from vidrestore.record import (
     RepairRecord,
     SourceFile,
 )
-from vidrestore.record import end_line as _end_line
-from vidrestore.record import frame_line as _frame_line
-from vidrestore.record import header_line as _header_line
 from vidrestore.record.schema import JsonScalar, PointsXy
 from vidrestore.settings import RestoreSettings, config_from
 from vidrestore.storage.checksums import file_sha256
@@ -47,26 +43,6 @@ from vidrestore.weights.cache import find
 
 _DRAWING_PARTS = ("", "generator")
 """Parts of a network in several files: the whole, or the generator."""
-
-
-def header_line(header: RecordHeader) -> str:
-    """Return the first line of a record, with its line feed."""
-    return _header_line(header)
-
-
-def frame_line(finished: FinishedFrame, settings: RestoreSettings) -> str:
-    """Return the line of one finished frame; it depends on nothing else.
-
-    Args:
-        finished: As the stages yield it.
-        settings: Settings of the run.
-    """
-    return _frame_line(frame_record(finished, settings))
-
-
-def end_line(frames: int, faces: int) -> str:
-    """Return the last line of a record with ``frames`` frames and ``faces`` faces."""
-    return _end_line(EndRecord(frames=frames, faces=faces))
 
 
 def record_header(
@@ -169,7 +145,12 @@ def _json_value(value: Any) -> JsonScalar:
 
 
 def frame_record(finished: FinishedFrame, settings: RestoreSettings) -> FrameRecord:
-    """Return the record of one frame; see ``frame_line``."""
+    """Return the record of one finished frame; it depends on nothing else.
+
+    Args:
+        finished: As the stages yield it.
+        settings: Settings of the run.
+    """
     return FrameRecord(
         index=finished.source.index,
         pts=finished.source.timestamp.ticks,

@@ -23,8 +23,8 @@ from torch import Tensor
 
 from vidrestore import JobSettings, RestoreReport, RestoreSettings, restore_video
 from vidrestore.models.registry import RestorerSpec
-from vidrestore.pipeline.on_device import restore as edges_on_device
-from vidrestore.pipeline.on_device import stages as run_on_device
+from vidrestore.pipeline.on_device import restore as restore_module
+from vidrestore.pipeline.on_device import stages as stages_module
 from vidrestore.pipeline.on_device.align import CropRequest, CutCrop, cut_crops
 from vidrestore.pipeline.on_device.images.planes import DevicePlanes
 from vidrestore.pipeline.on_device.transfers import Download
@@ -235,13 +235,13 @@ def test_a_crop_is_uploaded_once_after_the_network(monkeypatch: pytest.MonkeyPat
         return [tensor.as_subclass(Tensor) for tensor in downloaded(download)]
 
     monkeypatch.setattr(Download, "wait", wait)
-    monkeypatch.setattr(run_on_device, "upload_images", upload)
-    monkeypatch.setattr(run_on_device, "cut_crops", cut_crops_on_device)
+    monkeypatch.setattr(stages_module, "upload_images", upload)
+    monkeypatch.setattr(stages_module, "cut_crops", cut_crops_on_device)
     assert len(list(stages(guarded=True).restore(frontal(9)))) == sum(uploaded) == 9
 
 
 @pytest.mark.parametrize(
-    ("module", "name"), [(run_on_device, "StartedChanges"), (edges_on_device, "filter_matrices")]
+    ("module", "name"), [(stages_module, "StartedChanges"), (restore_module, "filter_matrices")]
 )
 def test_memory_that_runs_out_once_is_tried_again(
     monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str

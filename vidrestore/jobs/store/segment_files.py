@@ -9,10 +9,11 @@ from vidrestore.jobs.plan import FrameTiming, SegmentRule
 from vidrestore.jobs.store.journal import JournalEntry, SegmentFile
 from vidrestore.media.output.outputs import SegmentOpener
 from vidrestore.media.output.segment_writer import SegmentWriter
-from vidrestore.pipeline.record_lines import frame_line
+from vidrestore.pipeline.record_lines import frame_record
 from vidrestore.pipeline.report import Tally
 from vidrestore.pipeline.setup import side_by_side_frame
 from vidrestore.pipeline.stages import Stages
+from vidrestore.record import frame_line
 from vidrestore.storage.file_errors import file_errors
 from vidrestore.storage.sync import flush_and_sync
 from vidrestore.types import FinishedFrame
@@ -100,7 +101,7 @@ class OpenSegment:
                     side_by_side_frame(finished, self._stages) if is_comparison else finished.frame
                 )
             if self._record is not None:
-                self._lines.append(frame_line(finished, self._stages.settings))
+                self._lines.append(frame_line(frame_record(finished, self._stages.settings)))
         self.last = FrameTiming.of(finished)
         if not self.tally.frames:
             self.first = self.last

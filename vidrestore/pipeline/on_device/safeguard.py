@@ -21,16 +21,25 @@ from vidrestore.pipeline.on_device.images.resample import (
 )
 from vidrestore.pipeline.on_device.images.spectra import resolutions_px
 from vidrestore.pipeline.on_device.transfers import Download
-from vidrestore.safeguard import eye_mouth_change as areas
 from vidrestore.safeguard import identity
 from vidrestore.safeguard.checks import affine_roll_radians
+from vidrestore.safeguard.eye_mouth_change import (
+    CELLS,
+    CONTRAST,
+    EYES,
+    MOUTH,
+    NOISE,
+    RESOLUTION_RATIO,
+    SIGMA_CELLS,
+    WORKING_PX,
+)
 from vidrestore.safeguard.identity import IdentityMeter
 from vidrestore.safeguard.stage import FaceChange
 from vidrestore.types import CROP_SIZE_PX, RestoredFace
 
 _IDENTITY_FACES = 4
 """Faces whose identity is compared at once: few of a batch are due."""
-_BOXES = (*areas.EYES, areas.MOUTH)
+_BOXES = (*EYES, MOUTH)
 _AREA_REACH = 15
 _INPUT_REACH = 21
 """Samples to each side of the widest filters: those of the least resolutions."""
@@ -96,15 +105,15 @@ class _Batch:
 
     def eye_mouth_changes(self) -> Tensor:
         """Return ``(N, 3)``: the change of the left eye, the right eye and the mouth."""
-        cells = (self._resolutions * areas.RESOLUTION_RATIO).clamp(*areas.CELLS).floor()
-        sigmas = areas.SIGMA_CELLS * areas.WORKING_PX / cells
+        cells = (self._resolutions * RESOLUTION_RATIO).clamp(*CELLS).floor()
+        sigmas = SIGMA_CELLS * WORKING_PX / cells
         taps = _gaussian_taps(sigmas, ((8 * sigmas + 1).round() / 2).floor(), _AREA_REACH)
-        sizes = torch.full_like(cells, areas.WORKING_PX).float()
-        most = areas.CELLS[1]
-        average = area_weights(sizes, cells.float(), areas.WORKING_PX, most)
-        reduce = average @ filter_matrices(taps, areas.WORKING_PX)
+        sizes = torch.full_like(cells, WORKING_PX).float()
+        most = CELLS[1]
+        average = area_weights(sizes, cells.float(), WORKING_PX, most)
+        reduce = average @ filter_matrices(taps, WORKING_PX)
         before, after = (
-            (reduce @ average_areas(luma[:, None], areas.WORKING_PX)[:, 0] @ reduce.mT).double()
+            (reduce @ average_areas(luma[:, None], WORKING_PX)[:, 0] @ reduce.mT).double()
             for luma in self._lumas
         )
         return _relative_changes(before, after, _inside(cells, most))
@@ -174,6 +183,6 @@ def _relative_changes(before: Tensor, after: Tensor, inside: Tensor) -> Tensor:
     source, restored = centered(before), centered(after)
     power = source.square().sum(dim=(2, 3))
     contrast = (source * restored).sum(dim=(2, 3)) / (power + 1e-6)
-    residual = restored - contrast.clamp(*areas.CONTRAST)[:, :, None, None] * source
+    residual = restored - contrast.clamp(*CONTRAST)[:, :, None, None] * source
     change = (residual.square().sum(dim=(2, 3)) / count).sqrt()
-    return change / (power / count + areas.NOISE**2).sqrt()
+    return change / (power / count + NOISE**2).sqrt()
