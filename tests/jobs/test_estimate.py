@@ -1,10 +1,12 @@
 """A dry run estimates what a run would do, and leaves nothing."""
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
 from support.clips import Clip, make_clip
+from support.fields import telecined_clip
 
 from vidrestore import JobSettings, RestoreSettings, restore_video
 from vidrestore.errors import MediaError
@@ -34,6 +36,15 @@ def test_a_long_film_is_sampled(tmp_path: Path) -> None:
     assert 200 < estimate.sampled_frames < 250
     restore_video(film, tmp_path / "out.mkv", settings=SETTINGS)
     assert estimate.disk_bytes == pytest.approx(2 * (tmp_path / "out.mkv").stat().st_size, rel=0.3)
+
+
+def test_frames_are_counted_at_the_rate_of_the_result(tmp_path: Path) -> None:
+    # A telecined film has five frames for every four of the result.
+    film = telecined_clip(tmp_path / "film.mkv", 400)
+    for settings, frames in ((SETTINGS, 400), (replace(SETTINGS, pulldown=True), 320)):
+        estimate = dry_run(film, tmp_path / "out.mkv", settings=settings, job=JobSettings())
+        assert estimate.sampled_frames < frames
+        assert estimate.frames == pytest.approx(frames, abs=1)
 
 
 def test_an_estimate_covers_only_the_time_range(tmp_path: Path) -> None:

@@ -22,6 +22,9 @@ from vidrestore.storage.atomic_output import check_target
 
 _SAMPLES = 6
 _SAMPLE_SECONDS = Fraction(3, 2)
+_PULLDOWN_UNDONE, _FRAME_PER_FIELD = Fraction(4, 5), Fraction(2)
+_RATE_TOLERANCE = Fraction(1, 10)
+"""Relative: a sample holds one frame more or fewer than its length says."""
 _ONE_SEGMENT = JobSettings(segment_seconds=3600)
 
 
@@ -77,6 +80,7 @@ def dry_run(
         info = opened.info
     frames_sampled = faces = written_bytes = 0
     seconds_sampled = 0.0
+    film_seconds_sampled = Fraction(0)
     with tempfile.TemporaryDirectory(prefix=".vidrestore-", dir=output.absolute().parent) as folder:
         for number, (start, end) in enumerate(_sample_times(info, settings)):
             sample = Path(folder) / str(number)
@@ -107,6 +111,7 @@ def dry_run(
                 continue
             seconds_sampled += time.monotonic() - started - report.timing.get("load", 0.0)
             frames_sampled += report.frames
+            film_seconds_sampled += _SAMPLE_SECONDS
             faces += report.faces
             files = (path for path in sample.rglob("*") if path.is_file())
             written_bytes += sum(path.stat().st_size for path in files)
@@ -114,7 +119,10 @@ def dry_run(
         raise MediaError(f"{source}: no frame of the samples can be decoded; get another copy")
     seconds = _selected_seconds(info, settings)
     rate = info.average_rate or Fraction(25)
-    frames = frames_sampled if seconds is None else max(1, round(seconds * rate))
+    frames = frames_sampled
+    if _is_sampled(info, seconds):
+        rate = _frame_rate(rate, sampled=frames_sampled / film_seconds_sampled)
+        frames = max(1, round((seconds or 0) * rate))
     share = frames / frames_sampled
     length = frames / rate
     rule = config_from(job, SegmentRule)
@@ -145,12 +153,29 @@ def _selected_seconds(info: VideoInfo, settings: RestoreSettings) -> Fraction | 
     return max(Fraction(0), end - (settings.start_seconds or 0))
 
 
+def _is_sampled(info: VideoInfo, seconds: Fraction | None) -> bool:
+    """Return whether samples stand for the selection; otherwise all of it is restored."""
+    return seconds is not None and seconds > _SAMPLES * _SAMPLE_SECONDS and info.kind != "picture"
+
+
+def _frame_rate(stated: Fraction, *, sampled: Fraction) -> Fraction:
+    """Return the rate of the restored frames, which may not be the one that the source states.
+
+    They are fewer where pulldown is undone and where the rate counts repeated fields, and more
+    where each field becomes a frame.
+    """
+    for factor in (Fraction(1), _PULLDOWN_UNDONE, _FRAME_PER_FIELD):
+        if abs(sampled - factor * stated) <= _RATE_TOLERANCE * factor * stated:
+            return factor * stated
+    return sampled
+
+
 def _sample_times(
     info: VideoInfo, settings: RestoreSettings
 ) -> Iterator[tuple[Fraction | None, Fraction | None]]:
     """Yield the time ranges of the samples, spread evenly; all of a short selection."""
     seconds = _selected_seconds(info, settings)
-    if seconds is None or seconds <= _SAMPLES * _SAMPLE_SECONDS or info.kind == "picture":
+    if seconds is None or not _is_sampled(info, seconds):
         yield settings.start_seconds, settings.end_seconds
         return
     for number in range(_SAMPLES):
