@@ -22,6 +22,7 @@ from vidrestore.storage.standard_streams import is_standard_stream, reserved_std
 
 if TYPE_CHECKING:
     from vidrestore.cli.display.progress_bars import Display
+    from vidrestore.progress import Progress
 
 _USAGE = "FILE -o FILE [options]"
 _ABOUT = """\
@@ -158,7 +159,9 @@ def _restore(command: RestoreCommand, settings: RestoreSettings, job: JobSetting
     return ExitCode.OK
 
 
-def _with_progress_file(command: RestoreCommand, display: "Display") -> "Display":
+def _with_progress_file(
+    command: RestoreCommand, display: "Display[Progress]"
+) -> "Display[Progress]":
     if command.progress is None:
         return display
     from vidrestore.cli.display.progress_file import ProgressFile

@@ -78,8 +78,7 @@ def plane_masks(frame: Frame, mask_hw: Mask) -> Iterable[PlaneMask]:
     """Yield the mask of every plane except alpha; a chroma sample belongs to several pixels."""
     pixel_format = frame.pixel_format
     for index in range(pixel_format.plane_count - int(pixel_format.has_alpha)):
-        chroma = pixel_format.model == "yuv" and index > 0
-        shift_x, shift_y = pixel_format.chroma_shift_xy if chroma else (0, 0)
+        shift_x, shift_y = pixel_format.plane_shift_xy(index)
         yield PlaneMask(index=index, mask_hw=_any_in_blocks(mask_hw, shift_x, shift_y))
 
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from vidrestore.types.arrays import Box
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PixelFormat:
@@ -36,10 +38,19 @@ class PixelFormat:
     def plane_hw(self, index: int, coded_hw: tuple[int, int]) -> tuple[int, int]:
         """Height and width of plane ``index`` in a frame of ``coded_hw``, rounded up."""
         height, width = coded_hw
-        if self.model == "yuv" and index in (1, 2):
-            shift_x, shift_y = self.chroma_shift_xy
-            return -(-height >> shift_y), -(-width >> shift_x)
-        return height, width
+        shift_x, shift_y = self.plane_shift_xy(index)
+        return -(-height >> shift_y), -(-width >> shift_x)
+
+    def plane_shift_xy(self, index: int) -> tuple[int, int]:
+        """log2 of the subsampling of plane ``index`` along x and y."""
+        return self.chroma_shift_xy if self.model == "yuv" and index in (1, 2) else (0, 0)
+
+    def plane_box(self, index: int, box_xyxy: Box) -> tuple[slice, slice]:
+        """Rows and columns of plane ``index`` that a box of pixels touches."""
+        left, top, right, bottom = box_xyxy
+        rows, columns = self.plane_hw(index, (bottom, right))
+        shift_x, shift_y = self.plane_shift_xy(index)
+        return slice(top >> shift_y, rows), slice(left >> shift_x, columns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -123,12 +123,8 @@ def _outside_masks(
     outside = np.ones(shape, dtype=np.uint8)
     if pixel_format.has_alpha and plane_index == pixel_format.plane_count - 1:
         return outside
-    subsampled = pixel_format.model == "yuv" and plane_index in (1, 2)
-    shift_x, shift_y = pixel_format.chroma_shift_xy if subsampled else (0, 0)
-    for left, top, right, bottom in masks_xyxy:
-        rows = slice(top >> shift_y, -(-bottom >> shift_y))
-        columns = slice(left >> shift_x, -(-right >> shift_x))
-        outside[rows, columns] = 0
+    for mask_xyxy in masks_xyxy:
+        outside[pixel_format.plane_box(plane_index, mask_xyxy)] = 0
     return outside
 
 

@@ -4,12 +4,13 @@ import sys
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Protocol, Self, TextIO
+from typing import Self, TextIO
 
 from rich import progress as bars
 from rich.console import Console
 
 from vidrestore.cli.display.progress_bars import (
+    Display,
     LogDisplay,
     SilentDisplay,
     print_line,
@@ -18,20 +19,8 @@ from vidrestore.cli.display.progress_bars import (
 from vidrestore.jobs.batch import BatchProgress
 
 
-class BatchDisplay(Protocol):
-    """Shows the progress of a batch."""
-
-    def show(self, progress: BatchProgress) -> None:
-        """Show the progress of a film, or that it is done."""
-        ...
-
-    def show_download(self, name: str, bytes_here: int, bytes_total: int | None) -> None:
-        """Show the progress of downloading a checkpoint."""
-        ...
-
-
 @contextmanager
-def batch_display(films: int, *, quiet: bool) -> Generator[BatchDisplay]:
+def batch_display(films: int, *, quiet: bool) -> Generator[Display[BatchProgress]]:
     """Show the progress of a batch of ``films`` films on stderr."""
     if quiet:
         yield SilentDisplay()

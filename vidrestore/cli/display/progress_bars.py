@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Generator, Iterable
 from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol, Self, TextIO
+from typing import Protocol, Self, TextIO, TypeVar
 
 from rich import progress as bars
 from rich.console import Console
@@ -14,6 +14,8 @@ from rich.text import Text
 from vidrestore.cli.display.frame_rate import FrameRateMeter, Speed
 from vidrestore.progress import Progress
 from vidrestore.text import clock_text, count_text
+
+ProgressT = TypeVar("ProgressT", contravariant=True)
 
 _SECONDS_BETWEEN_LINES = 10.0
 _PIPE_COLUMNS = 200
@@ -31,11 +33,11 @@ def stdout_console() -> Console:
     )
 
 
-class Display(Protocol):
-    """Shows the progress of a run."""
+class Display(Protocol[ProgressT]):
+    """Shows the progress of a run, or of a batch."""
 
-    def show(self, progress: Progress) -> None:
-        """Show the progress of the run."""
+    def show(self, progress: ProgressT) -> None:
+        """Show the progress."""
         ...
 
     def show_download(self, name: str, bytes_here: int, bytes_total: int | None) -> None:
@@ -44,7 +46,7 @@ class Display(Protocol):
 
 
 @contextmanager
-def restore_display(*, quiet: bool) -> Generator[Display]:
+def restore_display(*, quiet: bool) -> Generator[Display[Progress]]:
     """Show the progress of a restoration and of its downloads on stderr."""
     if quiet:
         yield SilentDisplay()

@@ -21,7 +21,7 @@ class ProgressFile:
     the disk are reported for its output.
     """
 
-    def __init__(self, path: Path, display: Display, clock: Callable[[], float]) -> None:
+    def __init__(self, path: Path, display: Display[Progress], clock: Callable[[], float]) -> None:
         """Start the display of a run.
 
         Args:

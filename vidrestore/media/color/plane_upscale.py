@@ -27,7 +27,7 @@ def upscale_planes(frame: Frame, scale: int) -> Frame:
     planes: list[Plane] = []
     for number, plane in enumerate(frame.planes):
         is_chroma = frame.pixel_format.model == "yuv" and number in (1, 2)
-        shift_xy = frame.pixel_format.chroma_shift_xy if is_chroma else (0, 0)
+        shift_xy = frame.pixel_format.plane_shift_xy(number)
         offsets = offset_xy if is_chroma else (0.0, 0.0)
         # Position of sample 0 of the new plane among samples of the old one, along each axis.
         start_xy = [

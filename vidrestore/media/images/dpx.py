@@ -10,15 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vidrestore.media.images.dpx_header import MAGICS, DpxHeader
+from vidrestore.media.images.dpx_header import DpxHeader
 from vidrestore.media.images.packed_words import WordPacking
 from vidrestore.media.images.still_image import ImageFileError, StillImage, read_only_plane
 from vidrestore.types import Plane
-
-
-def is_dpx(data: bytes) -> bool:
-    """Whether the bytes of a file begin like a DPX image."""
-    return data[:4] in MAGICS
 
 
 def read_dpx(data: bytes) -> StillImage:

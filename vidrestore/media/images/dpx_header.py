@@ -6,10 +6,11 @@ from math import isfinite
 
 from vidrestore.media.color.code_points import PRINTING_DENSITY
 from vidrestore.media.color.pixel_formats import PLANAR
-from vidrestore.media.images.still_image import ImageFileError
+from vidrestore.media.images.still_image import ImageFileError, timecode_text
 from vidrestore.types import ColorTags, Orientation, PixelFormat
 
-MAGICS = {b"SDPX": ">", b"XPDS": "<"}
+DPX_ORDERS = {b"SDPX": ">", b"XPDS": "<"}
+"""First bytes of a file -> its byte order."""
 _HEADERS_BYTES = 2048
 _MIN_HEADER_BYTES = 1408
 _UNDEFINED = 0xFFFF_FFFF
@@ -35,7 +36,7 @@ class DpxHeader:
         Raises:
             ImageFileError: The file is damaged, or its layout is not supported.
         """
-        self.order = MAGICS.get(data[:4], "")
+        self.order = DPX_ORDERS.get(data[:4], "")
         if not self.order or len(data) < _MIN_HEADER_BYTES:
             raise ImageFileError("it is not a complete DPX file; get another copy")
         self._data = data
@@ -168,7 +169,7 @@ class DpxHeader:
         if self.image_offset >= _HEADERS_BYTES:
             values["film_frame"] = self._text(1732, 32)
             values["slate"] = self._text(1764, 100)
-            values["timecode"] = _timecode(self._u32(1920))
+            values["timecode"] = timecode_text(self._u32(1920))
             values["keycode"] = self._keycode()
             rate = self._real(1724) or self._real(1940)
             values["frame_rate"] = "" if rate is None else f"{rate:.6g}"
@@ -177,13 +178,3 @@ class DpxHeader:
     def _keycode(self) -> str:
         parts = [self._text(*field) for field in ((1664, 2), (1666, 2), (1670, 6), (1676, 4))]
         return " ".join(part for part in parts if part)
-
-
-def _timecode(bcd: int) -> str:
-    """Return a timecode from binary-coded decimals, hours first; empty if undefined."""
-    digits = f"{bcd & 0x3F7F7F3F:08x}"
-    if bcd == _UNDEFINED or not digits.isdecimal():
-        return ""
-    parts = [digits[start : start + 2] for start in (0, 2, 4, 6)]
-    drops_frames = bcd & 0x40
-    return ":".join(parts[:3]) + (";" if drops_frames else ":") + parts[3]

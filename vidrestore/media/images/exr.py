@@ -26,18 +26,13 @@ from vidrestore.media.images.openimageio import DecodedImage, decode_image
 from vidrestore.media.images.still_image import ImageFileError, StillImage, read_only_plane
 from vidrestore.types import ColorTags, Plane
 
-_MAGIC = b"\x76\x2f\x31\x01"
+EXR_MAGIC = b"\x76\x2f\x31\x01"
 _TILED, _DEEP, _MULTIPART = 0x200, 0x800, 0x1000
 _DAMAGED = "it is a damaged EXR; get another copy"
 _FORMATS = {"GBR": "gbrp16le", "GBRA": "gbrap16le", "Y": "gray16le"}
 # Lines of a chunk for each compression: none, RLE, ZIPS, ZIP, PIZ, PXR24, B44, B44A, DWAA, DWAB.
 _CHUNK_LINES = (1, 1, 1, 16, 32, 16, 32, 32, 32, 256)
 _ZIPS, _ZIP = 2, 3
-
-
-def is_exr(data: bytes) -> bool:
-    """Whether the bytes of a file begin like an OpenEXR image."""
-    return data[:4] == _MAGIC
 
 
 def read_exr(path: Path) -> StillImage:

@@ -4,6 +4,8 @@ import struct
 from collections.abc import Mapping
 from typing import cast
 
+from vidrestore.media.images.still_image import timecode_text
+
 # Our name of an attribute, by OpenImageIO's.
 _METADATA = {
     "Copyright": "owner", "ImageDescription": "comments", "reelName": "reel_name",
@@ -54,7 +56,7 @@ def exr_metadata(attributes: Mapping[str, object]) -> dict[str, str]:
     values = {name: str(attributes.get(key, "")) for key, name in _METADATA.items()}
     match attributes.get("smpte:TimeCode"):
         case (int(packed), int()):
-            values["timecode"] = _timecode(packed)
+            values["timecode"] = timecode_text(packed)
         case _:
             pass
     match attributes.get("framesPerSecond"):
@@ -63,12 +65,3 @@ def exr_metadata(attributes: Mapping[str, object]) -> dict[str, str]:
         case _:
             pass
     return {name: value for name, value in values.items() if value}
-
-
-def _timecode(packed: int) -> str:
-    """Return a timecode of SMPTE ST 12-1 from OpenEXR's packing: hours highest, flags between."""
-    fields = (packed >> 24 & 0x3F, packed >> 16 & 0x7F, packed >> 8 & 0x7F, packed & 0x3F)
-    digits = [f"{field:02x}" for field in fields]
-    if not all(pair.isdecimal() for pair in digits):
-        return ""
-    return ":".join(digits[:3]) + (";" if packed & 0x40 else ":") + digits[3]

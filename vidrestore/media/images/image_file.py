@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from vidrestore.media.images.dpx import is_dpx, read_dpx, replace_dpx_samples, resize_dpx
-from vidrestore.media.images.exr import is_exr, read_exr, replace_exr_samples
-from vidrestore.media.images.jpeg import is_jpeg, replace_jpeg_samples
+from vidrestore.media.images.dpx import read_dpx, replace_dpx_samples, resize_dpx
+from vidrestore.media.images.dpx_header import DPX_ORDERS
+from vidrestore.media.images.exr import EXR_MAGIC, read_exr, replace_exr_samples
+from vidrestore.media.images.jpeg import JPEG_START, replace_jpeg_samples
 from vidrestore.media.images.openimageio import read_integer_image
-from vidrestore.media.images.png import is_png, read_png, replace_png_samples
+from vidrestore.media.images.png import PNG_SIGNATURE, read_png, replace_png_samples
 from vidrestore.media.images.still_image import StillImage
-from vidrestore.media.images.tiff import is_tiff, replace_tiff_samples
+from vidrestore.media.images.tiff import TIFF_MAGICS, replace_tiff_samples
 from vidrestore.types import PixelFormat, Plane
 
 
@@ -31,7 +32,8 @@ class _Request:
 class _Format:
     """How the samples of a file format are read and replaced."""
 
-    matches: Callable[[bytes], bool]
+    magics: tuple[bytes, ...]
+    """First bytes of its files, of which one matches."""
     read: Callable[[Path], StillImage] = read_integer_image
     replace: Callable[[_Request], bytes | None]
     """Replace samples by others of the same size and format; returns None if that is impossible."""
@@ -41,27 +43,27 @@ class _Format:
 
 _FORMATS = (
     _Format(
-        matches=is_dpx,
+        magics=(*DPX_ORDERS,),
         read=lambda path: read_dpx(path.read_bytes()),
         replace=lambda request: replace_dpx_samples(request.data, request.after),
         resize=lambda request: resize_dpx(request.data, request.after),
     ),
     _Format(
-        matches=is_exr,
+        magics=(EXR_MAGIC,),
         read=read_exr,
         replace=lambda request: replace_exr_samples(request.path, request.after),
     ),
     _Format(
-        matches=is_tiff,
+        magics=TIFF_MAGICS,
         replace=lambda request: replace_tiff_samples(request.data, request.before, request.after),
     ),
     _Format(
-        matches=is_png,
+        magics=(PNG_SIGNATURE,),
         read=read_png,
         replace=lambda request: replace_png_samples(request.data, request.after),
     ),
     _Format(
-        matches=is_jpeg,
+        magics=(JPEG_START + b"\xff",),
         replace=lambda request: replace_jpeg_samples(request.data, request.after),
         resize=lambda request: replace_jpeg_samples(request.data, request.after),
     ),
@@ -114,4 +116,4 @@ def replace_samples(
 
 
 def _format_of(data: bytes) -> _Format | None:
-    return next((candidate for candidate in _FORMATS if candidate.matches(data)), None)
+    return next((candidate for candidate in _FORMATS if data.startswith(candidate.magics)), None)

@@ -13,16 +13,11 @@ from vidrestore.media.images.still_image import ImageFileError
 from vidrestore.types import Plane
 
 JPEG_QUALITY = 98
-_START = b"\xff\xd8"
+JPEG_START = b"\xff\xd8"
 _SCAN = 0xDA
 _APP0, _APP2, _APP14, _APP15, _COMMENT = 0xE0, 0xE2, 0xEE, 0xEF, 0xFE
 _ICC = b"ICC_PROFILE\0"
 _PROFILE_COLOR_SPACE = slice(len(_ICC) + 2 + 16, len(_ICC) + 2 + 20)
-
-
-def is_jpeg(data: bytes) -> bool:
-    """Whether the bytes of a file begin like a JPEG image."""
-    return data[:3] == _START + b"\xff"
 
 
 def jpeg_parameters() -> list[int]:
@@ -55,7 +50,7 @@ def replace_jpeg_samples(data: bytes, planes: tuple[Plane, ...]) -> bytes:
     ]
     # JFIF must come first.
     ordered = metadata + coding if has_jfif else coding[:1] + metadata + coding[1:]
-    return _START + b"".join(_segment(marker, body) for marker, body in ordered)
+    return JPEG_START + b"".join(_segment(marker, body) for marker, body in ordered)
 
 
 def _is_metadata(marker: int, body: bytes) -> bool:

@@ -16,18 +16,13 @@ from vidrestore.media.images.still_image import ImageFileError, StillImage
 from vidrestore.types import Plane
 
 _DAMAGED = "it is a damaged PNG; get another copy"
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Planes by color type (gray with alpha has G, B, R and A), and the plane of each channel.
 _GRAY, _RGB, _GRAY_ALPHA, _RGBA = 0, 2, 4, 6
 _PLANE_COUNTS = {_GRAY: 1, _RGB: 3, _GRAY_ALPHA: 4, _RGBA: 4}
 _PLANES = {_GRAY: (0,), _RGB: (2, 0, 1), _GRAY_ALPHA: (0, 3), _RGBA: (2, 0, 1, 3)}
 _UP_FILTER = 2
 _COMPRESSION_LEVEL = 3
-
-
-def is_png(data: bytes) -> bool:
-    """Whether the bytes of a file begin like a PNG image."""
-    return data.startswith(_SIGNATURE)
 
 
 def read_png(path: Path) -> StillImage:
@@ -72,7 +67,9 @@ def replace_png_samples(data: bytes, planes: tuple[Plane, ...]) -> bytes | None:
         return None
     samples = np.stack([planes[number] for number in _PLANES[color_type]], axis=2)
     # The last byte says that the samples are not interlaced.
-    return _SIGNATURE + b"".join(_replace_chunks(chunks, header[:12] + b"\0", _compress(samples)))
+    return PNG_SIGNATURE + b"".join(
+        _replace_chunks(chunks, header[:12] + b"\0", _compress(samples))
+    )
 
 
 def _replace_chunks(
@@ -97,7 +94,7 @@ def _checked_chunks(data: bytes) -> Iterator[tuple[bytes, bytes, int]]:
     Raises:
         ImageFileError: The last chunk is missing.
     """
-    offset = len(_SIGNATURE)
+    offset = len(PNG_SIGNATURE)
     while offset + 12 <= len(data):
         (length,) = struct.unpack_from(">I", data, offset)
         if offset + 12 + length > len(data):

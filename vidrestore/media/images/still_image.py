@@ -47,3 +47,17 @@ def read_only_plane(samples: NDArray[np.generic]) -> Plane:
 def default_color(pixel_format: PixelFormat) -> ColorTags:
     """Return the color tags of an image that states none: sRGB, full range."""
     return _SRGB if pixel_format.model == "rgb" else _SRGB_GRAY
+
+
+def timecode_text(packed: int) -> str:
+    """Return a timecode from its 32 bits in a header; empty if it is undefined.
+
+    Args:
+        packed: Binary-coded decimals, hours highest, with flags between (SMPTE ST 12-1).
+    """
+    digits = f"{packed & 0x3F7F7F3F:08x}"
+    if not digits.isdecimal():
+        return ""
+    hours, minutes, seconds, frames = (digits[start : start + 2] for start in (0, 2, 4, 6))
+    drops_frames = packed & 0x40
+    return f"{hours}:{minutes}:{seconds}{';' if drops_frames else ':'}{frames}"

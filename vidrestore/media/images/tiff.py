@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from vidrestore.types import Plane
 
+TIFF_MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 # Code of ``struct`` by type of value; other types are skipped.
 _CODES = {
     1: "B", 2: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q",
@@ -33,11 +34,6 @@ _NONE, _LZW, _ADOBE_DEFLATE, _DEFLATE, _PACK_BITS = 1, 5, 8, 32946, 32773
 _PLANES = {1: (0,), 2: (0, 3), 3: (2, 0, 1), 4: (2, 0, 1, 3)}
 
 _Samples: TypeAlias = NDArray[np.uint8 | np.uint16]
-
-
-def is_tiff(data: bytes) -> bool:
-    """Whether the bytes of a file begin like a TIFF image."""
-    return data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 def replace_tiff_samples(

@@ -28,6 +28,7 @@ from vidrestore.pipeline.background.tiles import Tile, split_into_tiles
 from vidrestore.text import count_text
 from vidrestore.types import (
     Affine,
+    Box,
     DisplayGeometry,
     FloatArray,
     Frame,
@@ -222,21 +223,16 @@ def _map_face(face: TrackedFace, affine: Affine) -> TrackedFace:
     )
 
 
-def _full_box(frame: Frame) -> tuple[int, int, int, int]:
+def _full_box(frame: Frame) -> Box:
     height, width = frame.coded_hw
     return 0, 0, width, height
 
 
-def _crop(frame: Frame, box_xyxy: tuple[int, int, int, int]) -> Frame:
+def _crop(frame: Frame, box_xyxy: Box) -> Frame:
     """Return a box of a frame as a frame, with the color matrix of the whole frame."""
-    left, top, right, bottom = box_xyxy
     planes: list[Plane] = []
     for index, plane in enumerate(frame.planes):
-        is_chroma = frame.pixel_format.model == "yuv" and index in (1, 2)
-        shift_x, shift_y = frame.pixel_format.chroma_shift_xy if is_chroma else (0, 0)
-        rows = slice(top >> shift_y, -(-bottom >> shift_y))
-        columns = slice(left >> shift_x, -(-right >> shift_x))
-        planes.append(plane[rows, columns])
+        planes.append(plane[frame.pixel_format.plane_box(index, box_xyxy)])
     color = with_stated_matrix(frame.color, frame.pixel_format, frame.coded_hw)
     if frame.pixel_format.model != "yuv":
         color = replace(color, matrix=assumed_matrix(frame.coded_hw))
@@ -246,22 +242,24 @@ def _crop(frame: Frame, box_xyxy: tuple[int, int, int, int]) -> Frame:
 def _copy_core(
     planes: list[Plane],
     part: Frame,
-    core_xyxy: tuple[int, int, int, int],
-    padded_xyxy: tuple[int, int, int, int],
+    core_xyxy: Box,
+    padded_xyxy: Box,
     scale: int,
 ) -> None:
     """Copy the core of an enlarged part to its place in the planes of the whole frame."""
-    left, top, right, bottom = (scale * side for side in core_xyxy)
-    from_x, from_y = scale * padded_xyxy[0], scale * padded_xyxy[1]
+    core_box, padded_box = _scaled(core_xyxy, scale), _scaled(padded_xyxy, scale)
     for index, plane in enumerate(planes):
-        is_chroma = part.pixel_format.model == "yuv" and index in (1, 2)
-        shift_x, shift_y = part.pixel_format.chroma_shift_xy if is_chroma else (0, 0)
-        rows = slice(top >> shift_y, -(-bottom >> shift_y))
-        columns = slice(left >> shift_x, -(-right >> shift_x))
-        down, across = from_y >> shift_y, from_x >> shift_x
+        rows, columns = part.pixel_format.plane_box(index, core_box)
+        outer_rows, outer_columns = part.pixel_format.plane_box(index, padded_box)
+        down, across = outer_rows.start, outer_columns.start
         plane[rows, columns] = part.planes[index][
             rows.start - down : rows.stop - down, columns.start - across : columns.stop - across
         ]
+
+
+def _scaled(box_xyxy: Box, scale: int) -> Box:
+    left, top, right, bottom = box_xyxy
+    return left * scale, top * scale, right * scale, bottom * scale
 
 
 def reject_interlaced(info: VideoInfo, *, is_interlaced: bool = False) -> None:

@@ -34,9 +34,8 @@ class Layout(NamedTuple):
 
     def steps_of(self, plane: int) -> tuple[int, int]:
         """Return how many columns and rows of the frame a sample of a plane stands for."""
-        is_chroma = self.pixel_format.model == "yuv" and plane > 0
-        shift_x, shift_y = self.pixel_format.chroma_shift_xy
-        return (1 << shift_x, 1 << shift_y) if is_chroma else (1, 1)
+        shift_x, shift_y = self.pixel_format.plane_shift_xy(plane)
+        return 1 << shift_x, 1 << shift_y
 
 
 @dataclass(frozen=True, slots=True, eq=False)
