@@ -22,6 +22,14 @@ def test_shipped_weights_are_the_published_ones(name: str) -> None:
     assert all(weight.published.source for weight in weights)
 
 
+def test_every_loss_weight_is_listed() -> None:
+    config = read_config(CONFIGS / "lite.toml", RunConfig)
+    assert config.restorer is not None
+    listed = {weight.name: weight.value for weight in explain(config)}
+    assert config.restorer.loss_weights.by_name().items() <= listed.items()
+    assert listed.keys() >= {"l1", "ssim", "styles", "texture_adversarial"}
+
+
 def test_the_command_prints_weights_sources_and_differences(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,7 @@ _WARM_UPS = 2
 """Runs before recording, in which libraries allocate and choose their algorithms."""
 
 
-def record_graph(network: nn.Module, sample_nchw: Tensor) -> Run:
+def record_graph(network: nn.Module, sample_nchw: Tensor) -> Run:  # pragma: no cover - needs a GPU
     """Record a network on inputs of the shape of a sample on a GPU; return how to replay it.
 
     Raises:

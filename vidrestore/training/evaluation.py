@@ -25,7 +25,7 @@ from vidrestore.metrics.scores import (
 from vidrestore.restore.detail_blending import blend_clip
 from vidrestore.restore.settings import TemporalConfig
 from vidrestore.restore.temporal_denoise import denoise_clip
-from vidrestore.training.degradations.recipes.table import Recipe
+from vidrestore.training.degradations.base import Recipe
 from vidrestore.types import FloatArray
 
 Restore: TypeAlias = Callable[[Tensor], Tensor]

@@ -118,12 +118,10 @@ def explain(config: RunConfig) -> list[ExplainedWeight]:
 def _restorer_weights(config: RestorerConfig) -> list[ExplainedWeight]:
     sources = {"gfpgan": GFPGAN_SOURCES, "gfpgan-clean": GFPGAN_SOURCES, "mmrb": MMRB_SOURCES}
     table = {"temporal": _TEMPORAL, **sources.get(config.network, {})}
-    weights = config.loss_weights
-    values: dict[str, float] = {
-        name: getattr(weights, name)
-        for name in (*GFPGAN_SOURCES, "log_l1", "ssim", "texture_adversarial", "temporal")
-        if hasattr(weights, name)
-    }
+    weights = config.loss_weights.by_name()
+    # In the order of the papers' sources, then the others.
+    names = dict.fromkeys((*GFPGAN_SOURCES, *weights))
+    values = {name: weights[name] for name in names if name in weights}
     values |= {"r1_weight": config.r1_weight, "r1_interval": config.r1_interval}
     if config.network != "lite":
         values["prior_lr_scale"] = config.resolved_prior_lr_scale()

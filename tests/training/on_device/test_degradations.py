@@ -12,7 +12,9 @@ from vidrestore.training.data.dataset import limit_resolution
 from vidrestore.training.degradations.blur import gaussian_blur, motion_blur
 from vidrestore.training.degradations.compression import jpeg
 from vidrestore.training.degradations.fading import Tone
-from vidrestore.training.degradations.recipes.table import FilmRecipe, GfpganRecipe, RecipeConfig
+from vidrestore.training.degradations.film import FilmRecipe
+from vidrestore.training.degradations.recipes.paper_recipes import GfpganRecipe
+from vidrestore.training.degradations.recipes.table import RecipeConfig
 from vidrestore.training.on_device.data.blur_kernels import (
     filter_batch,
     gaussian_kernels,

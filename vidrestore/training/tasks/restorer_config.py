@@ -1,6 +1,6 @@
 """Settings of restorer training; defaults are the published ones."""
 
-from dataclasses import astuple, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Literal
 
@@ -47,19 +47,23 @@ class LossWeights:
     """Weights of VGG-19's five stages."""
 
     def __post_init__(self) -> None:
-        if any(isinstance(weight, float | int) and weight < 0 for weight in astuple(self)):
+        if any(weight < 0 for weight in self.by_name().values()):
             raise ConfigError("loss_weights must be >= 0")
         if len(self.perceptual_layers) != len(LAYER_WEIGHTS) or min(self.perceptual_layers) < 0:
             raise ConfigError("perceptual_layers must be five weights >= 0, one for each stage")
         if not any((self.l1, self.log_l1, self.perceptual, self.styles)):
             raise ConfigError("one of l1, log_l1, perceptual and styles must be > 0")
 
+    def by_name(self) -> dict[str, float]:
+        """Return every number by its name: the weights of all terms, and ``pyramid_until``."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if isinstance(value, float | int)}
+
     @property
     def looks_at_output(self) -> bool:
         """Whether a term needs the drawn image, not the encoder's pyramid and styles alone."""
-        rest = (self.ssim, self.style, self.adversarial, self.texture_adversarial, self.identity)
-        pixels = (self.l1, self.log_l1, self.perceptual, self.temporal)
-        return self.uses_component_discriminators or any((*pixels, *rest))
+        without = {"pyramid", "pyramid_until", "styles"}
+        return any(weight for name, weight in self.by_name().items() if name not in without)
 
     @property
     def uses_component_discriminators(self) -> bool:

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from vidrestore.errors import ConfigError
 from vidrestore.training.degradations.base import Degradation, PerFrameDegradation, Recipe, quantize
-from vidrestore.training.degradations.film import FilmDegradation, FilmRecipe
+from vidrestore.training.degradations.film import FilmRecipe
 from vidrestore.training.degradations.recipes.footage_recipes import (
     OldFilmRecipe,
     TelevisionRecipe,
@@ -21,7 +21,6 @@ from vidrestore.training.degradations.recipes.footage_recipes import (
     WebVideoRecipe,
 )
 from vidrestore.training.degradations.recipes.paper_recipes import (
-    GfpganDegradation,
     GfpganRecipe,
     MmrbRecipe,
     PsfrganRecipe,
@@ -29,19 +28,6 @@ from vidrestore.training.degradations.recipes.paper_recipes import (
 from vidrestore.training.degradations.recipes.softened import SoftenedRecipe
 from vidrestore.training.degradations.second_order import SecondOrderRecipe
 from vidrestore.types import FloatArray
-
-__all__ = [
-    "RECIPES",
-    "Degradation",
-    "FilmDegradation",
-    "FilmRecipe",
-    "GfpganDegradation",
-    "GfpganRecipe",
-    "MixedRecipe",
-    "NoDegradation",
-    "Recipe",
-    "recipe_named",
-]
 
 
 @dataclass(frozen=True, slots=True)

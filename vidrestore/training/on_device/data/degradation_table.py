@@ -15,11 +15,10 @@ from vidrestore.errors import ConfigError
 from vidrestore.training.data.augment import Exposure, draw_exposure
 from vidrestore.training.degradations.base import Degradation, uniform
 from vidrestore.training.degradations.fading import Tone
+from vidrestore.training.degradations.film import FilmDegradation
 from vidrestore.training.degradations.recipes.footage_recipes import OldFilmRecipe
+from vidrestore.training.degradations.recipes.paper_recipes import GfpganDegradation, GfpganRecipe
 from vidrestore.training.degradations.recipes.table import (
-    FilmDegradation,
-    GfpganDegradation,
-    GfpganRecipe,
     MixedRecipe,
     NoDegradation,
     RecipeConfig,
