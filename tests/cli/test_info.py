@@ -175,6 +175,7 @@ def test_info_on_the_packaged_model_prints_license_option_and_model_card(
         "lite.safetensors",
         "lite_small.safetensors",
         "prior.safetensors",
+        "mobile_stylegan.safetensors",
     ]
     checksums = [hashlib.sha256(path.read_bytes()).hexdigest() for path in weights]
     assert [line[1] for line in lines if line[:1] == ["SHA-256"]] == checksums
@@ -193,7 +194,8 @@ def test_info_on_weights_with_two_ends_prints_default_detail_and_origin(
 ) -> None:
     metadata = {**interpolation_metadata(0.4), "recipe": "here.toml, there.toml", "steps": "7, 9"}
     save_file({"weight": torch.zeros(1)}, tmp_path / "lite.safetensors", metadata=metadata)
-    for name in ("lite_small", "prior"):
+    parts = ("lite_small", "prior", "mobile_stylegan")
+    for name in parts:
         (tmp_path / f"{name}.safetensors").touch()
     (tmp_path / "lite.md").write_text("# the card\n")
     monkeypatch.setattr(model_info, "bundled_file", lambda name: nullcontext(tmp_path / name))
@@ -207,7 +209,7 @@ def test_info_on_weights_with_two_ends_prints_default_detail_and_origin(
     assert output["default_detail"] == 0.5
     assert output["metadata"] == metadata
     assert output["card"] == str(tmp_path / "lite.md")
-    assert output["weights"].keys() == output["sha256"].keys() == {"lite", "lite_small", "prior"}
+    assert output["weights"].keys() == output["sha256"].keys() == {"lite", *parts}
 
 
 @pytest.mark.parametrize("name", ["psfrgan", "codeformer"])

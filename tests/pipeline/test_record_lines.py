@@ -16,8 +16,8 @@ from support.verify_cases import changed_names, find_check, restored_copy, with_
 
 from vidrestore import RestoreSettings, restore_video
 from vidrestore.media.input.video_info import probe
+from vidrestore.pipeline.loading.checkpoints import checkpoint_sha256
 from vidrestore.pipeline.record_lines import (
-    checkpoint_sha256,
     frame_record,
     output_file,
     plain_settings,

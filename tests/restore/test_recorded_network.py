@@ -69,10 +69,17 @@ def test_running_out_of_memory_while_recording_is_not_taken_for_a_network_that_c
 
 def test_a_restorer_with_recorded_networks_gives_the_same_crops() -> None:
     spec = RestorerSpec(build=Darker, crop_size_px=512, license="none")
-    plain, recorded = (Restorer(Darker(), spec, device=CPU, dtype=torch.float32) for _ in range(2))
+    plain, recorded = (
+        Restorer(Darker(), spec, device=CPU, dtype=torch.float32, small_networks={128: Darker})
+        for _ in range(2)
+    )
     shapes: list[tuple[int, ...]] = []
     recorded.record_networks(recorder(shapes))
     crops = torch.rand(3, 3, 512, 512)
     assert torch.equal(recorded.restore_images(crops), plain.restore_images(crops))
-    assert shapes == [(3, 3, 512, 512)]
+    assert torch.equal(
+        recorded.restore_images(crops[..., :128, :128]),
+        plain.restore_images(crops[..., :128, :128]),
+    )
+    assert shapes == [(3, 3, 512, 512), (3, 3, 128, 128)]
     assert recorded.recording_failure is None

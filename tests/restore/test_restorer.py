@@ -1,3 +1,6 @@
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 from support.psfrgan import fill_weights, picture
@@ -127,12 +130,42 @@ def test_an_output_that_is_not_finite_is_refused_with_what_to_do() -> None:
 def test_small_crops_go_to_the_network_for_them() -> None:
     large, small, tiny = Identity(), Identity(), Identity()
     spec = RestorerSpec(build=lambda: large, crop_size_px=512, license="none")
-    both = Restorer(
-        large, spec, device=CPU, dtype=torch.float32, small_networks={256: small, 128: tiny}
-    )
+    loads = {256: lambda: small, 128: lambda: tiny}
+    both = Restorer(large, spec, device=CPU, dtype=torch.float32, small_networks=loads)
     assert both.small_crop_sizes_px == (128, 256)
     for side in (256, 512, 128, 256):
         assert torch.equal(both.restore_images(crops(2, side)), crops(2, side))
     assert (small.sides, large.sides, tiny.sides) == ([256, 256], [512], [128])
     with pytest.raises(ValueError, match="crops must be"):
         restorer(Identity(), 512).restore_images(crops(1, 256))
+
+
+def test_a_network_for_small_crops_is_loaded_once_with_the_first_of_them() -> None:
+    loads: list[Identity] = []
+
+    def load() -> Identity:
+        time.sleep(0.05)  # time for other threads to ask, too
+        loads.append(Identity())
+        return loads[-1]
+
+    spec = RestorerSpec(build=Identity, crop_size_px=512, license="none")
+    run = Restorer(Identity(), spec, device=CPU, dtype=torch.float32, small_networks={256: load})
+    run.restore_images(crops(1, 512))
+    assert not loads
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda _: run.restore_images(crops(1, 256)), range(4)))
+    assert len(loads) == 1
+    assert loads[0].sides == [256] * 4
+    assert not any(parameter.is_inference() for parameter in loads[0].parameters())
+
+
+def test_a_network_for_small_crops_that_cannot_be_loaded_raises_with_each_of_them() -> None:
+    def load() -> nn.Module:
+        raise WeightsError("small.safetensors: damaged")
+
+    spec = RestorerSpec(build=Identity, crop_size_px=512, license="none")
+    run = Restorer(Identity(), spec, device=CPU, dtype=torch.float32, small_networks={256: load})
+    for _ in range(2):
+        with pytest.raises(WeightsError, match="damaged"):
+            run.restore_images(crops(1, 256))
+    assert torch.equal(run.restore_images(crops(1, 512)), crops(1, 512))

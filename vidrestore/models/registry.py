@@ -26,6 +26,13 @@ class SmallNetwork:
     packaged_file: str
     adds_detail: bool = False
     """Whether it draws what the crop does not show, which ``--detail 0`` excludes."""
+    generator_file: str | None = None
+    """See ``RestorerSpec``."""
+
+    @property
+    def packaged_files(self) -> tuple[str, ...]:
+        """Names of its files inside the package."""
+        return tuple(name for name in (self.packaged_file, self.generator_file) if name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +45,8 @@ class RestorerSpec:
     license: str
     packaged_file: str | None = None
     """Weights inside the package, in ``vidrestore/models/data``; None if there are none."""
+    generator_file: str | None = None
+    """The packaged generator whose tensors ``packaged_file`` leaves out; None if it has all."""
     small_networks: tuple[SmallNetwork, ...] = ()
     """The networks for crops of small faces."""
     download_names: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -45,13 +54,15 @@ class RestorerSpec:
 
     @property
     def packaged_files(self) -> tuple[str, ...]:
-        """Names of all files inside the package, that of the largest crops first."""
-        own = () if self.packaged_file is None else (self.packaged_file,)
-        return own + tuple(small.packaged_file for small in self.small_networks)
+        """Names of all files inside the package, those of the largest crops first."""
+        own = tuple(name for name in (self.packaged_file, self.generator_file) if name)
+        return own + tuple(name for small in self.small_networks for name in small.packaged_files)
 
 
 PRIOR_FILE = "prior.safetensors"
 """Shared by the restorer of this name and the default one."""
+MOBILE_STYLEGAN_FILE = "mobile_stylegan.safetensors"
+"""The generator inside the package."""
 
 
 def _downloaded(
@@ -83,6 +94,7 @@ RESTORERS: Mapping[str, RestorerSpec] = MappingProxyType(
                     crop_size_px=TINY_CROP_SIZE_PX,
                     build=build_small_prior,
                     packaged_file=PRIOR_FILE,
+                    generator_file=MOBILE_STYLEGAN_FILE,
                     adds_detail=True,
                 ),
             ),
@@ -92,6 +104,7 @@ RESTORERS: Mapping[str, RestorerSpec] = MappingProxyType(
             crop_size_px=TINY_CROP_SIZE_PX,
             license="Apache-2.0",
             packaged_file=PRIOR_FILE,
+            generator_file=MOBILE_STYLEGAN_FILE,
         ),
         "realesrgan": RestorerSpec(
             build=RealEsrganFaces,

@@ -17,6 +17,7 @@ from vidrestore.media.output.encoder_table import EncoderSettings
 from vidrestore.media.output.encoders import encoder_choice
 from vidrestore.media.output.y4m_writer import y4m_format
 from vidrestore.models.registry import RESTORERS
+from vidrestore.pipeline.loading.checkpoints import checkpoint_fields
 from vidrestore.pipeline.loading.spandrel_models import SPANDREL_MODELS
 from vidrestore.record import (
     FaceRecord,
@@ -31,18 +32,11 @@ from vidrestore.settings import RestoreSettings, config_from
 from vidrestore.storage.checksums import file_sha256
 from vidrestore.storage.standard_streams import is_standard_stream
 from vidrestore.types import (
-    SMALL_CROP_SIZE_PX,
-    TINY_CROP_SIZE_PX,
     FinishedFace,
     FinishedFrame,
     FloatArray,
     Repair,
 )
-from vidrestore.weights.bundled import bundled_sha256
-from vidrestore.weights.cache import find
-
-_DRAWING_PARTS = ("", "generator")
-"""Parts of a network in several files: the whole, or the generator."""
 
 
 def record_header(
@@ -75,13 +69,7 @@ def record_header(
         display_hw=info.geometry.display_hw,
         time_base=info.time_base,
         model=_model_name(settings.model),
-        checkpoint_sha256=checkpoint_sha256(settings.model),
-        small_checkpoint_sha256=small_checkpoint_sha256(
-            settings.model, SMALL_CROP_SIZE_PX, scale=scale, detail=detail
-        ),
-        tiny_checkpoint_sha256=small_checkpoint_sha256(
-            settings.model, TINY_CROP_SIZE_PX, scale=scale, detail=detail
-        ),
+        **checkpoint_fields(settings.model, scale=scale, detail=detail),
         detail=detail,
         scale=scale,
         settings=plain_settings(settings),
@@ -202,52 +190,6 @@ def _clamp_optional(value: float | None, low: float, high: float) -> float | Non
 def _clamp(value: float, low: float, high: float) -> float:
     # Rounding may leave the range by the last digit.
     return min(high, max(low, value))
-
-
-def checkpoint_sha256(model: str) -> str | None:
-    """Return the checksum of the weights of ``model``, which were loaded before.
-
-    Of a network in several files, it is that of the part which draws.
-
-    Args:
-        model: A name of the tables, or a checkpoint file.
-
-    Returns:
-        None where no file of it is here.
-    """
-    if model in RESTORERS:
-        spec = RESTORERS[model]
-        if spec.packaged_file is not None:
-            return bundled_sha256(spec.packaged_file)
-        names = [
-            spec.download_names[part] for part in _DRAWING_PARTS if part in spec.download_names
-        ]
-        path = find(names[0]) if names else None
-    elif model in SPANDREL_MODELS:
-        path = find(model)
-    else:
-        path = Path(model).expanduser()
-    return None if path is None or not path.is_file() else file_sha256(path)
-
-
-def small_checkpoint_sha256(
-    model: str, crop_size_px: int, *, scale: int, detail: float | None
-) -> str | None:
-    """Return the checksum of the weights for the crops of small faces; None if none are used.
-
-    Args:
-        model: A name of the tables, or a checkpoint file.
-        crop_size_px: Side of the crops.
-        scale: How many times larger the result is. In an enlarged picture, no face is small.
-        detail: Detail of the restorer's weights.
-    """
-    spec = RESTORERS.get(model)
-    if crop_size_px == SMALL_CROP_SIZE_PX and scale > 1:
-        return None
-    for small in () if spec is None else spec.small_networks:
-        if small.crop_size_px == crop_size_px and (detail or not small.adds_detail):
-            return bundled_sha256(small.packaged_file)
-    return None
 
 
 def _model_name(model: str) -> str:

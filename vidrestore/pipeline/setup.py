@@ -14,6 +14,7 @@ from vidrestore.pipeline.background.upscale_frames import (
 )
 from vidrestore.pipeline.background.upscaled_source import UpscaledSource
 from vidrestore.pipeline.field_stages import FieldMode
+from vidrestore.pipeline.loading.checkpoints import checkpoint_fields
 from vidrestore.pipeline.loading.load_models import (
     DownloadCallback,
     load_detector,
@@ -22,20 +23,13 @@ from vidrestore.pipeline.loading.load_models import (
 )
 from vidrestore.pipeline.loading.load_upscaler import load_upscaler
 from vidrestore.pipeline.loading.model_facts import BackgroundFacts, ModelFacts
-from vidrestore.pipeline.record_lines import checkpoint_sha256, small_checkpoint_sha256
 from vidrestore.pipeline.report import RestoreReport, Tally
 from vidrestore.pipeline.side_by_side import side_by_side, side_by_side_geometry
 from vidrestore.pipeline.stages import Stages
 from vidrestore.safeguard.identity import IdentityMeter, packaged_dlib_resnet
 from vidrestore.settings import RestoreSettings
 from vidrestore.stage_timer import Stopwatch
-from vidrestore.types import (
-    SMALL_CROP_SIZE_PX,
-    TINY_CROP_SIZE_PX,
-    DisplayGeometry,
-    FinishedFrame,
-    Frame,
-)
+from vidrestore.types import DisplayGeometry, FinishedFrame, Frame
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -187,9 +181,7 @@ class Setup:
             device=facts.device,
             precision=facts.precision,
             model=self.settings.model,
-            checkpoint_sha256=checkpoint_sha256(self.settings.model),
-            small_checkpoint_sha256=self._small_checkpoint(SMALL_CROP_SIZE_PX, facts),
-            tiny_checkpoint_sha256=self._small_checkpoint(TINY_CROP_SIZE_PX, facts),
+            **checkpoint_fields(self.settings.model, scale=facts.scale, detail=facts.detail),
             detail=facts.detail,
             background=None if background is None else background.kind,
             scale=facts.scale,
@@ -198,11 +190,6 @@ class Setup:
             repairs={name: count for name, count in tally.repairs.items() if count},
             reasons=dict(tally.reasons),
             notes=tuple(dict.fromkeys(all_notes)),
-        )
-
-    def _small_checkpoint(self, crop_size_px: int, facts: ModelFacts) -> str | None:
-        return small_checkpoint_sha256(
-            self.settings.model, crop_size_px, scale=facts.scale, detail=facts.detail
         )
 
     def _note_precision(self, name: str, actual: torch.dtype, requested: torch.dtype) -> None:

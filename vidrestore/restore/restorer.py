@@ -1,6 +1,7 @@
 """Runs a restorer network on crops."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from math import isfinite
 from types import MappingProxyType
 
@@ -14,6 +15,7 @@ from vidrestore.models.common.outputs import RestorerOutput
 from vidrestore.models.face_parser import FACE_CLASSES, HEAD_CLASSES, class_probability
 from vidrestore.models.registry import RestorerSpec
 from vidrestore.restore.adaptive_batch import AdaptiveBatchRunner
+from vidrestore.restore.deferred_network import DeferredNetwork
 from vidrestore.restore.recorded_network import RecordedNetwork, Run, record_graph
 from vidrestore.types import CROP_SIZE_PX, RestoredCrops
 
@@ -36,7 +38,7 @@ class Restorer:
         device: torch.device,
         dtype: torch.dtype,
         detail: float | None = None,
-        small_networks: Mapping[int, nn.Module] = MappingProxyType({}),
+        small_networks: Mapping[int, Callable[[], nn.Module]] = MappingProxyType({}),
     ) -> None:
         """Prepare ``network``, whose weights are loaded.
 
@@ -47,15 +49,18 @@ class Restorer:
             dtype: float32, bfloat16 or float16, for weights and features.
             detail: Position of its weights between two ends, 0 (fidelity) to 1 (detail);
                 None for a single set of weights. Only reported.
-            small_networks: Side of smaller crops -> the network for them.
+            small_networks: Side of smaller crops -> how to load the network for them, which is done
+                with the first such crop. What it raises, ``restore_crops`` raises.
         """
         self.spec = spec
         self.device = device
         self.dtype = dtype
         self.detail = detail
         self.network: nn.Module = self._prepared(network)
+        self._record: Callable[[nn.Module, Tensor], Run] | None = None
         self._small_networks = {
-            side_px: self._prepared(small) for side_px, small in small_networks.items()
+            side_px: DeferredNetwork(partial(self._loaded, load))
+            for side_px, load in small_networks.items()
         }
         self._batches = AdaptiveBatchRunner(self._run, device=device)
 
@@ -64,18 +69,22 @@ class Restorer:
         fuse(frozen)
         return frozen.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
+    def _loaded(self, load: Callable[[], nn.Module]) -> nn.Module:
+        network = self._prepared(load())
+        return network if self._record is None else RecordedNetwork(network, self._record)
+
     def record_networks(self, record: Callable[[nn.Module, Tensor], Run] = record_graph) -> None:
-        """Replay the networks on a GPU from records, which are made for each shape of a batch."""
+        """Replay the networks on a GPU from records, which are made for each shape of a batch.
+
+        Call it before anything is restored.
+        """
+        self._record = record
         self.network = RecordedNetwork(self.network, record)
-        self._small_networks = {
-            side_px: RecordedNetwork(small, record)
-            for side_px, small in self._small_networks.items()
-        }
 
     @property
     def recording_failure(self) -> str | None:
         """Why recorded networks run step by step after all; None if they do not."""
-        networks = (self.network, *self._small_networks.values())
+        networks = (self.network, *(small.loaded for small in self._small_networks.values()))
         failures = [item.failure for item in networks if isinstance(item, RecordedNetwork)]
         return next((failure for failure in failures if failure is not None), None)
 
@@ -118,9 +127,9 @@ class Restorer:
     @torch.inference_mode()
     def _run(self, crops_NCHW: Tensor) -> RestoredCrops:
         crops = crops_NCHW.to(self.device)
-        network = self._small_networks.get(crops.shape[-1])
-        if network is None:
-            network = self.network
+        small = self._small_networks.get(crops.shape[-1])
+        network = self.network if small is None else small.get()
+        if small is None:
             crops = _resize(crops, self.spec.crop_size_px, enlarge_by="bilinear")
         scaled = (crops * 2.0 - 1.0).contiguous(memory_format=torch.channels_last)
         output: RestorerOutput = network(scaled)

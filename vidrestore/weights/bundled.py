@@ -20,6 +20,17 @@ def bundled_file(file_name: str) -> AbstractContextManager[Path]:
     return as_file(files("vidrestore.models") / "data" / file_name)
 
 
+def require_bundled(file_name: str) -> None:
+    """Check that a file of ``vidrestore/models/data`` is there.
+
+    Raises:
+        WeightsError: It is not.
+    """
+    with bundled_file(file_name) as path:
+        if not path.is_file():
+            raise WeightsError(f"{path}: no such file; reinstall vidrestore")
+
+
 def bundled_sha256(file_name: str | None) -> str | None:
     """Return the checksum of a file of ``vidrestore/models/data``; None for None."""
     if file_name is None:

@@ -86,8 +86,13 @@ def read_state(path: Path) -> dict[str, Tensor]:
     return read_weights(path).state
 
 
-def read_weights(path: Path, *, detail: float | None = None) -> Weights:
+def read_weights(path: Path, *, detail: float | None = None, model: str | None = None) -> Weights:
     """Return the tensors of a checkpoint, interpolated at ``detail``; None is ``DEFAULT_DETAIL``.
+
+    Args:
+        path: The checkpoint.
+        detail: Between its two sets of weights; None is ``DEFAULT_DETAIL``.
+        model: What messages about ``detail`` name; the path where None.
 
     Raises:
         WeightsError: The file is missing, unsafe, damaged, or is not a checkpoint.
@@ -96,7 +101,7 @@ def read_weights(path: Path, *, detail: float | None = None) -> Weights:
     state = _read_tensors(path)
     default = default_position(read_metadata(path), path) if has_two_ends(state) else None
     if default is None:
-        reject_model_option("detail", detail, model=str(path))
+        reject_model_option("detail", detail, model=model or str(path))
         return Weights(state=state)
     detail = DEFAULT_DETAIL if detail is None else detail
     check_model_option("detail", detail)

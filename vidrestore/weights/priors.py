@@ -4,10 +4,10 @@ from torch import Tensor, nn
 
 from vidrestore.models.mobile_stylegan.generator import MobileStyleGAN
 from vidrestore.models.prior_restorer import PriorRestorer
+from vidrestore.models.registry import MOBILE_STYLEGAN_FILE
 from vidrestore.weights.bundled import bundled_file
 from vidrestore.weights.load import load_state, load_weights, read_state, read_weights
 
-MOBILE_STYLEGAN_FILE = "mobile_stylegan.safetensors"
 GENERATOR_PREFIX = "stylegan_decoder."
 """Of the tensors of a ``PriorRestorer`` that are its generator's."""
 
@@ -25,7 +25,7 @@ def load_mobile_stylegan() -> MobileStyleGAN:
 
 
 def load_bundled_restorer(
-    network: nn.Module, file_name: str, *, detail: float | None = None
+    network: nn.Module, file_name: str, *, detail: float | None = None, model: str | None = None
 ) -> float | None:
     """Load a restorer from a file of ``vidrestore/models/data``.
 
@@ -35,6 +35,7 @@ def load_bundled_restorer(
         network: The network.
         file_name: Name of the file.
         detail: See ``load_weights``.
+        model: Name of the model, for messages about ``detail``; the file's name where None.
 
     Returns:
         The detail in use; None if the file has one set of weights.
@@ -44,7 +45,7 @@ def load_bundled_restorer(
         ConfigError: ``detail`` is out of range, or the file has one set of weights.
     """
     with bundled_file(file_name) as path:
-        weights = read_weights(path, detail=detail)
+        weights = read_weights(path, detail=detail, model=model or file_name)
         state = weights.state
         if isinstance(network, PriorRestorer):
             state = packaged_generator_state(network) | state

@@ -61,7 +61,12 @@ def test_replacing_a_weights_file_of_the_package_changes_the_fingerprint(
 ) -> None:
     before = identity(info)
     monkeypatch.setattr(bundled, "bundled_file", lambda name: nullcontext(tmp_path / name))
-    names = {"lite.safetensors", "lite_small.safetensors", "prior.safetensors"}
+    names = {
+        "lite.safetensors",
+        "lite_small.safetensors",
+        "prior.safetensors",
+        "mobile_stylegan.safetensors",
+    }
     for name in names:
         (tmp_path / name).write_bytes(b"other weights")
 

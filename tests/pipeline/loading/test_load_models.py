@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -34,7 +34,7 @@ from vidrestore.pipeline.loading.spandrel_models import SPANDREL_MODELS
 from vidrestore.progress import not_shown
 from vidrestore.restore.restorer import Restorer
 from vidrestore.settings import DetectorName
-from vidrestore.weights import manifest
+from vidrestore.weights import bundled, manifest, priors
 from vidrestore.weights.load import read_state
 from vidrestore.weights.manifest import WEIGHTS, WeightsEntry
 
@@ -253,6 +253,43 @@ def test_a_network_with_one_end_has_no_detail_setting(tmp_path: Path) -> None:
         ConfigError, match=r"one\S* does not support --detail, .*two sets of weights only"
     ):
         loaded(str(path), detail=0.5)
+
+
+@pytest.mark.parametrize("model", ["prior", "realesrgan"])
+def test_a_packaged_model_with_one_end_is_named_where_detail_is_refused(model: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^{model} does not support --detail"):
+        loaded(model, detail=0.5)
+
+
+def test_a_missing_network_for_tiny_crops_is_an_error_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _without_package_file("prior.safetensors", tmp_path, monkeypatch)
+    with pytest.raises(WeightsError, match=r"prior\.safetensors: no such file; reinstall"):
+        loaded("lite")
+    assert loaded("lite", detail=0.0).small_crop_sizes_px == (256,)
+
+
+def test_a_damaged_network_for_tiny_crops_is_an_error_with_the_first_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _without_package_file("prior.safetensors", tmp_path, monkeypatch)
+    (tmp_path / "prior.safetensors").write_bytes(b"damaged")
+    restorer = loaded("lite")
+    restorer.restore_images(pictures(1, 256))
+    with pytest.raises(WeightsError, match=r"prior\.safetensors: not a checkpoint"):
+        restorer.restore_images(pictures(1, 128))
+
+
+def _without_package_file(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look for one file of the package in a folder."""
+    packaged = bundled.bundled_file
+
+    def replaced(asked: str) -> AbstractContextManager[Path]:
+        return nullcontext(folder / name) if asked == name else packaged(asked)
+
+    monkeypatch.setattr(bundled, "bundled_file", replaced)
+    monkeypatch.setattr(priors, "bundled_file", replaced)
 
 
 @pytest.mark.parametrize("model", ["gfpgan-1.4", "psfrgan", *SPANDREL_MODELS])

@@ -17,7 +17,7 @@ from vidrestore.storage.file_errors import file_errors
 from vidrestore.storage.standard_streams import is_standard_stream
 
 FORMAT = "format of the fingerprint"
-_FORMAT_NUMBER = "7"
+_FORMAT_NUMBER = "8"
 _ENDS_BYTES = 1 << 20
 
 

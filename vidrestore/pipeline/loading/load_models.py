@@ -1,5 +1,6 @@
 """The networks of a run: a restorer and a detector by name, with their weights."""
 
+from collections.abc import Callable
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ from vidrestore.errors import ConfigError, UnknownModelError, WeightsError
 from vidrestore.faces.detection.detector import Detector
 from vidrestore.faces.detection.mtcnn_detector import MtcnnDetector, packaged_mtcnn
 from vidrestore.models.architecture_detection import detect_architecture, explain_unsupported
-from vidrestore.models.registry import RESTORERS, RestorerSpec, restorer_spec
+from vidrestore.models.registry import RESTORERS, RestorerSpec, SmallNetwork, restorer_spec
 from vidrestore.pipeline.loading.spandrel_models import (
     SPANDREL_MODELS,
     require_spandrel,
@@ -21,6 +22,7 @@ from vidrestore.pipeline.loading.spandrel_models import (
 from vidrestore.progress import DownloadCallback, not_shown
 from vidrestore.restore.restorer import Restorer
 from vidrestore.settings import DetectorName
+from vidrestore.weights.bundled import require_bundled
 from vidrestore.weights.cache import ensure_local, weights_folder
 from vidrestore.weights.license_notice import entry_for_file, warn_non_commercial
 from vidrestore.weights.load import load_state, load_weights, read_state, read_weights
@@ -76,7 +78,7 @@ def load_restorer(
         spec = restorer_spec(model)
         if spec.packaged_file is None:  # known before anything is fetched
             reject_model_option("detail", detail, model=model)
-        return _load_named(spec, device, dtype, detail, on_download)
+        return _load_named(model, spec, device, dtype, detail, on_download)
     path = _checkpoint_path(model)
     if (entry := entry_for_file(path)) is not None:
         warn_non_commercial(entry, weights_folder())
@@ -129,6 +131,7 @@ def _checkpoint_path(model: str) -> Path:
 
 
 def _load_named(
+    model: str,
     spec: RestorerSpec,
     device: torch.device,
     dtype: torch.dtype,
@@ -138,7 +141,7 @@ def _load_named(
     parts = _fetch_parts(spec, on_download, exclude=None)
     network = spec.build()
     if spec.packaged_file is not None:
-        detail = load_bundled_restorer(network, spec.packaged_file, detail=detail)
+        detail = load_bundled_restorer(network, spec.packaged_file, detail=detail, model=model)
     _load_parts(network, parts)
     return Restorer(
         network,
@@ -146,21 +149,29 @@ def _load_named(
         device=device,
         dtype=dtype,
         detail=detail,
-        small_networks=_load_small_networks(spec, detail),
+        small_networks=_small_networks(spec, detail),
     )
 
 
-def _load_small_networks(spec: RestorerSpec, detail: float | None) -> dict[int, nn.Module]:
-    """Return the networks for smaller crops, by the side of the crop."""
-    loaded: dict[int, nn.Module] = {}
-    for small in spec.small_networks:
-        if small.adds_detail and not detail:
-            continue
-        network = loaded[small.crop_size_px] = small.build()
-        load_bundled_restorer(
-            network, small.packaged_file, detail=None if small.adds_detail else detail
-        )
-    return loaded
+def _small_networks(spec: RestorerSpec, detail: float | None) -> dict[int, Callable[[], nn.Module]]:
+    """Return how to load the networks for smaller crops, by the side of the crop.
+
+    Raises:
+        WeightsError: A file of the package is missing. What is wrong in a file shows when it is
+            loaded.
+    """
+    used = [small for small in spec.small_networks if detail or not small.adds_detail]
+    for small in used:
+        for name in small.packaged_files:
+            require_bundled(name)
+    return {small.crop_size_px: partial(_load_small, small, detail) for small in used}
+
+
+def _load_small(small: SmallNetwork, detail: float | None) -> nn.Module:
+    network = small.build()
+    detail = None if small.adds_detail else detail
+    load_bundled_restorer(network, small.packaged_file, detail=detail)
+    return network
 
 
 def _fetch_parts(

@@ -14,11 +14,12 @@ from vidrestore.models.lite import build_lite
 from vidrestore.models.mmrb import MMRB, discriminator_state_from_gpen, start_from_gpen
 from vidrestore.models.mobile_stylegan.generator import MobileStyleGAN, widen_for_features
 from vidrestore.models.prior_restorer import PriorRestorer
+from vidrestore.models.registry import MOBILE_STYLEGAN_FILE
 from vidrestore.models.stylegan2.discriminator import StyleGAN2Discriminator
 from vidrestore.training.engine.checkpoint import network_weights, read_checkpoint
 from vidrestore.training.tasks.restorer_config import RestorerConfig
 from vidrestore.weights.load import load_state, read_state
-from vidrestore.weights.priors import MOBILE_STYLEGAN_FILE, load_mobile_stylegan
+from vidrestore.weights.priors import load_mobile_stylegan
 
 
 def build_generator(config: RestorerConfig) -> nn.Module:
