@@ -22,7 +22,7 @@ from vidrestore.training.tasks.build import read_pretrained
 from vidrestore.weights.interpolation import pack
 from vidrestore.weights.load import load_state, read_weights
 from vidrestore.weights.metadata import FORMAT_VERSION, interpolation_metadata
-from vidrestore.weights.model_options import check_model_option
+from vidrestore.weights.model_options import DETAIL
 from vidrestore.weights.save import save_weights
 
 TARGET = Path(__file__).parent.parent / "vidrestore" / "models" / "data" / "lite.safetensors"
@@ -44,7 +44,7 @@ def export(
         WeightsError: A checkpoint is not one of ``lite``.
         ConfigError: ``default_detail`` is out of range.
     """
-    check_model_option("detail", default_detail, label="default detail")
+    DETAIL.check(default_detail, name="default detail")
     spec = restorer_spec("lite")
     states = [_of_network(spec.build(), path) for path in ends]
     metadata = {

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidrestore.media.color.preview import preview_rgb
+from vidrestore.media.images.jpeg import jpeg_parameters
 from vidrestore.types import DisplayGeometry, Frame
 
 Rgb = NDArray[np.uint8]
@@ -87,13 +88,7 @@ def jpeg(rgb: Rgb, *, max_side_px: int, max_bytes: int) -> Jpeg:
 
 
 def _encode(bgr: NDArray[np.uint8], quality: int) -> bytes:
-    options = [
-        cv2.IMWRITE_JPEG_QUALITY,
-        quality,
-        cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
-        cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
-    ]
-    is_encoded, data = cv2.imencode(".jpg", bgr, options)
+    is_encoded, data = cv2.imencode(".jpg", bgr, jpeg_parameters(quality))
     if not is_encoded:
         raise ValueError(f"OpenCV cannot encode an image of {bgr.shape} as JPEG")
     return data.tobytes()

@@ -19,7 +19,7 @@ from vidrestore.weights.metadata import (
     position_at,
     read_metadata,
 )
-from vidrestore.weights.model_options import check_model_option, reject_model_option
+from vidrestore.weights.model_options import DETAIL, reject_model_option
 
 _WRAPPERS = (
     "params_ema", "params-ema", "params", "state_dict", "model_state_dict", "net_state_dict",
@@ -104,7 +104,7 @@ def read_weights(path: Path, *, detail: float | None = None, model: str | None =
         reject_model_option("detail", detail, model=model or str(path))
         return Weights(state=state)
     detail = DEFAULT_DETAIL if detail is None else detail
-    check_model_option("detail", detail)
+    DETAIL.check(detail)
     return Weights(state=interpolate(state, position_at(detail, default), path), detail=detail)
 
 

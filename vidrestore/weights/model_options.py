@@ -10,20 +10,8 @@ MODEL_OPTIONS: Mapping[str, str] = MappingProxyType(
     {"fidelity": "codeformer", "detail": "models with two sets of weights"}
 )
 """Name of the setting -> what supports it."""
-
-
-def check_model_option(name: str, value: float | None, *, label: str | None = None) -> None:
-    """Check the range of a model option.
-
-    Args:
-        name: A key of ``MODEL_OPTIONS``.
-        value: Its value; None leaves the choice to the model.
-        label: What the message calls it, if not by its name.
-
-    Raises:
-        ConfigError: The value is out of range.
-    """
-    setting_of(RestoreSettings, name).check(value, name=label)
+DETAIL = setting_of(RestoreSettings, "detail")
+"""The setting that positions of weights between two ends are checked by."""
 
 
 def reject_model_option(name: str, value: float | None, *, model: str) -> None:

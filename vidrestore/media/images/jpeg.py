@@ -20,10 +20,10 @@ _ICC = b"ICC_PROFILE\0"
 _PROFILE_COLOR_SPACE = slice(len(_ICC) + 2 + 16, len(_ICC) + 2 + 20)
 
 
-def jpeg_parameters() -> list[int]:
-    """Return OpenCV's parameters for JPEG: high quality, chroma in full size."""
+def jpeg_parameters(quality: int = JPEG_QUALITY) -> list[int]:
+    """Return OpenCV's parameters for JPEG with chroma in full size."""
     return [
-        cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY,
+        cv2.IMWRITE_JPEG_QUALITY, quality,
         cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
     ]  # fmt: skip
 

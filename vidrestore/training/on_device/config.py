@@ -9,7 +9,7 @@ from vidrestore.training.data.dataset import DatasetConfig
 from vidrestore.training.degradations.recipes.table import RecipeConfig
 from vidrestore.training.engine.optimizers import AdamConfig
 from vidrestore.training.validation import ValidationConfig
-from vidrestore.weights.model_options import check_model_option
+from vidrestore.weights.model_options import DETAIL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,7 +241,7 @@ class DeviceRunConfig:
             raise ConfigError("precision fp16: gradients underflow; use bf16")
         if self.log_every < 1 or not self.stages:
             raise ConfigError("log_every must be >= 1, and there must be a stage")
-        check_model_option("detail", self.default_detail, label="default detail")
+        DETAIL.check(self.default_detail, name="default detail")
         for index, stage in enumerate(self.stages):
             self._check(stage, earlier=self.stages[:index])
         ends = [stage.keeps for stage in self.stages if stage.keeps]

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from vidrestore.errors import ConfigError, WeightsError
 from vidrestore.faces.detection.detector import Detector
+from vidrestore.media.images.jpeg import jpeg_parameters
 from vidrestore.models.mobile_stylegan.generator import MobileStyleGAN
 from vidrestore.safeguard.checks import yaw_ratio
 from vidrestore.training.data.component_boxes import component_boxes
@@ -187,9 +188,7 @@ def _write_face(
 ) -> list[str]:
     """Write a face; return its row of the table."""
     name = f"{number:07d}.jpg"
-    quality = [cv2.IMWRITE_JPEG_QUALITY, 95]
-    full_chroma = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
-    if not cv2.imwrite(str(target / name), face[:, :, ::-1], [*quality, *full_chroma]):
+    if not cv2.imwrite(str(target / name), face[:, :, ::-1], jpeg_parameters(95)):
         raise ConfigError(f"{target / name}: cannot be written")
     values = [f"{value:.1f}" for value in (*landmarks.ravel(), CROP_SIZE_PX, CROP_SIZE_PX)]
     boxes = [f"{edge:.1f}" for edge in component_boxes(landmarks).ravel()]
