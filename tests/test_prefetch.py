@@ -67,11 +67,12 @@ def test_a_queue_of_size_zero_is_refused() -> None:
         BackgroundWriter(print, size=0)
 
 
-def test_items_are_consumed_in_order_before_the_block_ends() -> None:
+def test_items_are_consumed_in_order_before_the_writer_is_finished() -> None:
     items: list[int] = []
-    with BackgroundWriter(items.append, size=2) as behind:
-        for number in range(50):
-            behind.put(number)
+    behind = BackgroundWriter(items.append, size=2)
+    for number in range(50):
+        behind.put(number)
+    behind.finish()
     assert items == list(range(50))
 
 
@@ -118,7 +119,7 @@ def test_an_error_of_the_consumer_is_raised_by_the_producer_and_stops_it() -> No
     assert items == [0, 1, 2]
 
 
-def test_an_error_of_the_producer_drops_queued_items() -> None:
+def test_an_abandoned_writer_drops_queued_items() -> None:
     go = threading.Event()
     items: list[int] = []
 
@@ -127,16 +128,11 @@ def test_an_error_of_the_producer_drops_queued_items() -> None:
         items.append(number)
 
     before = threading.active_count()
-
-    def produce() -> None:
-        with BackgroundWriter(consume, size=5) as behind:
-            for number in range(4):
-                behind.put(number)
-            threading.Timer(0.05, go.set).start()
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        produce()
+    behind = BackgroundWriter(consume, size=5)
+    for number in range(4):
+        behind.put(number)
+    threading.Timer(0.05, go.set).start()
+    behind.abandon()
     assert items in ([], [0])
     assert threading.active_count() <= before + 1
 
@@ -147,10 +143,11 @@ def test_the_time_spent_consuming_is_reported() -> None:
     def consume(_: int) -> None:
         go.wait()
 
-    with BackgroundWriter(consume, size=5) as behind:
-        before = behind.busy_seconds
-        behind.put(1)
-        go.set()
+    behind = BackgroundWriter(consume, size=5)
+    before = behind.busy_seconds
+    behind.put(1)
+    go.set()
+    behind.finish()
 
     assert before == 0.0
     assert behind.busy_seconds > 0.0

@@ -5,8 +5,7 @@ from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from queue import Empty, Full, Queue
 from threading import Event, Thread, local
-from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -103,7 +102,7 @@ class BackgroundWriter(Generic[T]):
     """Hands items to ``consume`` on a thread, in order, at most ``size`` waiting.
 
     An error of ``consume`` is raised by the next ``put`` or by ``finish``; nothing is consumed
-    after it. Leaving the block by an exception drops what waits.
+    after it.
     """
 
     def __init__(self, consume: Callable[[T], None], *, size: int) -> None:
@@ -117,20 +116,6 @@ class BackgroundWriter(Generic[T]):
         """Time spent in ``consume`` so far."""
         self._worker = Thread(target=self._work, name="write-behind", daemon=True)
         self._worker.start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is None:
-            self.finish()
-        else:
-            self.abandon()
 
     def put(self, item: T) -> None:
         """Queue ``item``, waiting for room; raises what ``consume`` raised."""

@@ -17,6 +17,7 @@ from vidrestore.safeguard.eye_mouth_change import eye_mouth_change
 from vidrestore.safeguard.identity import (
     IdentityMeter,
     distance_to_similarity,
+    embedding_norm,
     packaged_dlib_resnet,
 )
 from vidrestore.safeguard.image_quality import effective_resolution_px
@@ -47,6 +48,15 @@ def blur(crop: FloatImage, sigma: float) -> FloatImage:
 def test_equal_crops_have_distance_zero(meter: IdentityMeter) -> None:
     assert distance(meter, face_crop(), face_crop()) == pytest.approx(0, abs=1e-5)
     assert distance_to_similarity(0.0) == 1.0
+
+
+def test_the_norm_of_a_clear_face_is_alike_in_crops_of_every_size() -> None:
+    norm = embedding_norm(packaged_dlib_resnet(), device=torch.device("cpu"))
+    for crop in (face_crop(), other_crop()):
+        face = np.rint(255 * crop).astype(np.uint8)
+        half = np.asarray(cv2.resize(face, (256, 256), interpolation=cv2.INTER_AREA), np.uint8)
+        assert 1.36 < norm(face) < 1.7
+        assert norm(half) == pytest.approx(norm(face), abs=0.02)
 
 
 @pytest.mark.parametrize("sigma", [1.5, 3.0, 5.0])

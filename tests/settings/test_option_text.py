@@ -2,7 +2,15 @@ from fractions import Fraction
 
 import pytest
 
-from vidrestore.settings import parse_rate, parse_time, parse_track_strengths, parse_tracks
+from vidrestore.settings import (
+    RestoreSettings,
+    parse_rate,
+    parse_time,
+    parse_track_strengths,
+    parse_tracks,
+    setting_of,
+    value_reader,
+)
 
 
 @pytest.mark.parametrize(
@@ -76,3 +84,29 @@ def test_a_track_has_its_own_strength(text: str, strengths: tuple[tuple[int, flo
 def test_an_invalid_track_strength_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a track with its strength"):
         parse_track_strengths(text)
+
+
+def repair_of(text: str) -> object:
+    reader = value_reader(setting_of(RestoreSettings, "repair"))
+    assert reader is not None
+    return reader(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "repairs"),
+    [
+        ("flicker", ("flicker",)),
+        ("flicker,dust", repair_of("dust,flicker")),
+        ("dust,dust,scratches", repair_of("scratches,dust")),
+    ],
+)
+def test_repairs_are_each_done_once_in_one_order_however_they_are_named(
+    text: str, repairs: object
+) -> None:
+    assert repair_of(text) == repairs
+
+
+@pytest.mark.parametrize("text", ["", "mold", "dust,", "dust;flicker", "Dust"])
+def test_an_unknown_repair_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="must be"):
+        repair_of(text)
