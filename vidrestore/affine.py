@@ -1,5 +1,7 @@
 """Affine maps between pixel spaces: fitting, composing, inverting. Pure NumPy."""
 
+from math import sqrt
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -40,9 +42,11 @@ def fit_similarity(source_xy: ArrayLike, target_xy: ArrayLike) -> Affine:
 
 def compose_affines(first: Affine, second: Affine) -> Affine:
     """Return the map that applies ``first``, then ``second``."""
-    linear = second[:, :2] @ first[:, :2]
-    shift = second[:, :2] @ first[:, 2] + second[:, 2]
-    return np.concatenate([linear, shift[:, None]], axis=1)
+    # Written out: NumPy's matrix functions take several times as long for six numbers.
+    (a, b, c), (d, e, f) = first.tolist()
+    return np.array(
+        [[g * a + h * d, g * b + h * e, g * c + h * f + shift] for g, h, shift in second.tolist()]
+    )
 
 
 def invert_affine(affine: Affine) -> Affine:
@@ -51,11 +55,12 @@ def invert_affine(affine: Affine) -> Affine:
     Raises:
         ValueError: The map is singular.
     """
-    linear = affine[:, :2]
-    if abs(float(np.linalg.det(linear))) < 1e-12:
+    (a, b, c), (d, e, f) = affine.tolist()
+    determinant = a * e - b * d
+    if abs(determinant) < 1e-12:
         raise ValueError(f"affine map is singular: {affine.tolist()}")
-    inverse = np.asarray(np.linalg.inv(linear), dtype=np.float64)
-    return np.concatenate([inverse, (-inverse @ affine[:, 2])[:, None]], axis=1)
+    a, b, d, e = e / determinant, -b / determinant, -d / determinant, a / determinant
+    return np.array([[a, b, -(a * c + b * f)], [d, e, -(d * c + e * f)]])
 
 
 def apply_affine(affine: Affine, landmarks_xy: ArrayLike) -> NDArray[np.float64]:
@@ -84,5 +89,5 @@ def scaling(ratio_x: float, ratio_y: float | None = None) -> Affine:
 
 def scale_of(affine: Affine) -> float:
     """Return the mean magnification: the square root of the area ratio."""
-    (a, b), (c, d) = affine[0, :2], affine[1, :2]
-    return float(np.sqrt(abs(a * d - b * c)))
+    (a, b, _), (c, d, _) = affine.tolist()
+    return sqrt(abs(a * d - b * c))
