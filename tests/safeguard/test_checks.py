@@ -24,7 +24,12 @@ from vidrestore.safeguard.checks import (
     yaw_degrees,
 )
 from vidrestore.safeguard.config import SafeguardConfig
-from vidrestore.safeguard.image_quality import block_edges, effective_resolution_px, fine_noise
+from vidrestore.safeguard.image_quality import (
+    block_edges,
+    central_square,
+    effective_resolution_px,
+    fine_noise,
+)
 from vidrestore.types import Assessment, DisplayGeometry, TrackedFace
 
 GEOMETRY = DisplayGeometry(coded_hw=(8, 8))
@@ -40,8 +45,8 @@ def deficit(crop: FloatImage) -> float:
     return quality_deficit(
         random_frame(GRAY, (8, 8), index=0),
         GEOMETRY,
-        aligned,
-        luma_hw=luma_hw,
+        display_to_crop=aligned.display_to_crop,
+        square_hw=central_square(luma_hw),
         resolution_px=crop_resolution_px(aligned, luma_hw),
     )
 

@@ -1,13 +1,20 @@
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from support.frames import GRAY, random_frame
 from support.safeguards import FloatImage, aligned_face, face_crop, sharp_crop, tracked_face
 
+from vidrestore.safeguard.image_quality import central_slices
 from vidrestore.safeguard.source_quality import rate_source_quality
-from vidrestore.types import AlignedFace, DisplayGeometry, Frame, TrackedFace, TrackedFrame
+from vidrestore.types import (
+    CROP_SIZE_PX,
+    CropPart,
+    DisplayGeometry,
+    Frame,
+    TrackedFace,
+    TrackedFrame,
+)
 
 GEOMETRY = DisplayGeometry(coded_hw=(8, 8))
 
@@ -24,9 +31,13 @@ def measured_quality(
     """Return the quality in every frame, and the frames in which it was measured."""
     measured_frames: list[int] = []
 
-    def align(frame: Frame, face: TrackedFace) -> AlignedFace:
+    def align(frame: Frame, _face: TrackedFace) -> CropPart:
         measured_frames.append(frame.index)
-        return replace(aligned_face(crop_at(frame.index)), face=face)
+        aligned = aligned_face(crop_at(frame.index))
+        rows, columns = central_slices(CROP_SIZE_PX)
+        return CropPart(
+            display_to_crop=aligned.display_to_crop, rgb_chw=aligned.crop_chw[:, rows, columns]
+        )
 
     frames = film(count, face or tracked_face())
     out = rate_source_quality(frames, geometry=GEOMETRY, align=align)

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from vidrestore.affine import apply_affine, compose_affines, invert_affine, scaling, translation
 from vidrestore.devices import retry_out_of_memory
@@ -14,6 +15,7 @@ from vidrestore.types import (
     Affine,
     AlignedFace,
     Box,
+    CropPart,
     DisplayGeometry,
     Frame,
     TrackedFace,
@@ -47,15 +49,26 @@ def crop_region(
     frame: Frame, geometry: DisplayGeometry, face: TrackedFace, side_px: int = CROP_SIZE_PX
 ) -> CropRegion | None:
     """Return the region under the crop of ``face``; None if all of it is outside the frame."""
+    return _region_under(frame, geometry, face, CROP_CORNERS_XY, side_px / CROP_SIZE_PX)
+
+
+def _region_under(
+    frame: Frame,
+    geometry: DisplayGeometry,
+    face: TrackedFace,
+    corners_xy: NDArray[np.float64],
+    pixels_per_unit: float = 1.0,
+) -> CropRegion | None:
+    """Return the region under a part of the crop, given by its corners in the space of crops."""
     display_to_crop = similarity_to_template(face.landmarks_xy)
     coded_to_crop = compose_affines(geometry.coded_to_display(), display_to_crop)
-    corners = apply_affine(invert_affine(coded_to_crop), CROP_CORNERS_XY)
+    corners = apply_affine(invert_affine(coded_to_crop), corners_xy)
     low, high = corners.min(axis=0) - _MARGIN_PX, corners.max(axis=0) + _MARGIN_PX
     box = aligned_box(frame, (float(low[0]), float(low[1]), float(high[0]), float(high[1])))
     if box is None:
         return None
     region_to_crop = compose_affines(translation(*box[:2]), coded_to_crop)
-    to_pixels = compose_affines(region_to_crop, scaling(side_px / CROP_SIZE_PX))
+    to_pixels = compose_affines(region_to_crop, scaling(pixels_per_unit))
     return CropRegion(box, to_pixels, display_to_crop)
 
 
@@ -88,3 +101,29 @@ def align_face(
     region = torch.from_numpy(region_sdr_rgb(frame, source.box_xyxy)).permute(2, 0, 1).to(device)
     crop = warp_image(region, source.region_to_pixels, (side_px, side_px), sharp=False)
     return AlignedFace(face=face, display_to_crop=source.display_to_crop, crop_chw=crop)
+
+
+@retry_out_of_memory
+def align_part(
+    frame: Frame, geometry: DisplayGeometry, face: TrackedFace, part: tuple[slice, slice]
+) -> CropPart | None:
+    """Return a part of the crop of ``face``, on the CPU; None if it is outside the frame.
+
+    It is what ``align_face`` returns there. Of a large face, which is shrunk, areas of other pixels
+    are averaged.
+
+    Args:
+        frame: Decoded planes.
+        geometry: How the planes map to the display.
+        face: Landmarks in display pixels.
+        part: Rows and columns of a crop of ``CROP_SIZE_PX``.
+    """
+    (top, bottom), (left, right) = ((side.start, side.stop) for side in part)
+    corners_xy = np.array([[x - 0.5, y - 0.5] for y in (top, bottom) for x in (left, right)])
+    source = _region_under(frame, geometry, face, corners_xy)
+    if source is None:
+        return None
+    region = torch.from_numpy(region_sdr_rgb(frame, source.box_xyxy)).permute(2, 0, 1)
+    to_part = compose_affines(source.region_to_pixels, translation(-left, -top))
+    rgb = warp_image(region, to_part, (bottom - top, right - left), sharp=False)
+    return CropPart(display_to_crop=source.display_to_crop, rgb_chw=rgb)

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import torch
 
-from vidrestore.faces.align import align_face
+from vidrestore.faces.align import align_face, align_part
 from vidrestore.faces.crop_side import choose_crop_sides
 from vidrestore.faces.detection.detector import Detector
 from vidrestore.faces.monochrome import mark_monochrome
@@ -36,6 +36,7 @@ from vidrestore.restore.settings import TemporalConfig
 from vidrestore.restore.temporal_denoise import denoise_frames
 from vidrestore.safeguard.config import SafeguardConfig
 from vidrestore.safeguard.identity import IdentityMeter
+from vidrestore.safeguard.image_quality import central_slices
 from vidrestore.safeguard.source_quality import rate_source_quality
 from vidrestore.safeguard.stage import check_after_restore, check_before_restore
 from vidrestore.settings import RestoreSettings, config_from
@@ -45,6 +46,7 @@ from vidrestore.types import (
     SMALL_CROP_SIZE_PX,
     AlignedFace,
     AlignedFrame,
+    CropPart,
     DisplayGeometry,
     FinishedFrame,
     Frame,
@@ -125,7 +127,7 @@ class Stages:
             only_tracks=self.settings.only_tracks,
         )
         if self.meter is not None and self.settings.keep_good > 0.0:
-            rated = rate_source_quality(selected, geometry=self.geometry, align=self._crop)
+            rated = rate_source_quality(selected, geometry=self.geometry, align=self._middle)
             selected = watch.timed("guard", rated)
         return choose_crop_sides(selected)
 
@@ -209,8 +211,8 @@ class Stages:
         with self.stopwatch.stage("view"):
             return preview_luma(frame, THUMBNAIL_SIDE_PX)
 
-    def _crop(self, frame: Frame, face: TrackedFace) -> AlignedFace | None:
-        return align_face(frame, self.geometry.of(frame), face, device=torch.device("cpu"))
+    def _middle(self, frame: Frame, face: TrackedFace) -> CropPart | None:
+        return align_part(frame, self.geometry.of(frame), face, central_slices(CROP_SIZE_PX))
 
     def _align(self, tracked: TrackedFrame) -> AlignedFrame:
         crops: list[AlignedFace] = []

@@ -23,7 +23,6 @@ from vidrestore.safeguard.config import (
 )
 from vidrestore.safeguard.image_quality import (
     block_edges,
-    central_square,
     effective_resolution_px,
     fine_noise,
 )
@@ -110,9 +109,9 @@ def crop_resolution_px(aligned: AlignedFace, luma_hw: FloatArray) -> float:
 def quality_deficit(
     frame: Frame,
     geometry: DisplayGeometry,
-    aligned: AlignedFace,
     *,
-    luma_hw: FloatArray,
+    display_to_crop: Affine,
+    square_hw: FloatArray,
     resolution_px: float,
 ) -> float:
     """Return how much quality a face lacks, 0 to 1: 0 if sharp and free of noise and blocks.
@@ -120,19 +119,19 @@ def quality_deficit(
     Args:
         frame: The decoded frame.
         geometry: Display geometry of the frame.
-        aligned: The face.
-        luma_hw: ``crop_luma`` of its crop.
+        display_to_crop: Where its crop is.
+        square_hw: ``central_square`` of the ``crop_luma`` of its crop of full size.
         resolution_px: ``crop_resolution_px`` of its crop.
     """
     blur = RESOLUTION_PX(resolution_px)
     if blur == 1.0:
         return 1.0
-    noise = NOISE(fine_noise(central_square(luma_hw)))
-    return max(blur, noise, BLOCKS(_block_edges(frame, geometry, aligned)))
+    noise = NOISE(fine_noise(square_hw))
+    return max(blur, noise, BLOCKS(_block_edges(frame, geometry, display_to_crop)))
 
 
-def _block_edges(frame: Frame, geometry: DisplayGeometry, aligned: AlignedFace) -> float:
-    coded_to_crop = compose_affines(geometry.coded_to_display(), aligned.display_to_crop)
+def _block_edges(frame: Frame, geometry: DisplayGeometry, display_to_crop: Affine) -> float:
+    coded_to_crop = compose_affines(geometry.coded_to_display(), display_to_crop)
     corners = apply_affine(invert_affine(coded_to_crop), _FACE_CORNERS_XY)
     (left, top), (right, bottom) = corners.min(axis=0), corners.max(axis=0)
     box = aligned_box(frame, (float(left), float(top), float(right), float(bottom)))

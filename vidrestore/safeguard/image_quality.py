@@ -65,8 +65,20 @@ def effective_resolution_px(luma_hw: FloatArray, *, roll_radians: float) -> floa
     Returns:
         At most S.
     """
-    side_px, square = len(luma_hw), central_square(luma_hw)
-    windowed = (square - square.mean()) * window(len(square))
+    return square_resolution_px(
+        central_square(luma_hw), side_px=len(luma_hw), roll_radians=roll_radians
+    )
+
+
+def square_resolution_px(square_hw: FloatArray, *, side_px: int, roll_radians: float) -> float:
+    """Return ``effective_resolution_px`` of a crop of which only the square is known.
+
+    Args:
+        square_hw: ``central_square`` of the crop's luma.
+        side_px: Of the crop.
+        roll_radians: Angle of the frame's rows in the crop.
+    """
+    windowed = (square_hw - square_hw.mean()) * window(len(square_hw))
     spectrum = np.asarray(rfft2(windowed), dtype=np.complex64)
     power: Array = np.square(spectrum.real) + np.square(spectrum.imag)
     cycles, decades = _radial_spectrum(power, side_px, roll_radians)

@@ -7,8 +7,16 @@ running mean along the track is used.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from vidrestore.safeguard.checks import crop_luma, crop_resolution_px, quality_deficit
-from vidrestore.types import AlignedFace, DisplayGeometry, Frame, TrackedFace, TrackedFrame
+from vidrestore.safeguard.checks import affine_roll_radians, crop_luma, quality_deficit
+from vidrestore.safeguard.image_quality import square_resolution_px
+from vidrestore.types import (
+    CROP_SIZE_PX,
+    CropPart,
+    DisplayGeometry,
+    Frame,
+    TrackedFace,
+    TrackedFrame,
+)
 
 _INTERVAL_FRAMES = 8
 """Frames between measurements; the first frame of a track is always measured."""
@@ -32,14 +40,14 @@ def rate_source_quality(
     frames: Iterable[TrackedFrame],
     *,
     geometry: DisplayGeometry,
-    align: Callable[[Frame, TrackedFace], AlignedFace | None],
+    align: Callable[[Frame, TrackedFace], CropPart | None],
 ) -> Iterator[TrackedFrame]:
     """Yield every frame once, in order, with source quality and resolution of its faces.
 
     Args:
         frames: Frames in presentation order, from the start of a shot.
         geometry: Display geometry of the frames.
-        align: Returns the aligned crop of a face; None if the crop is outside the frame.
+        align: Returns the central square of the crop of a face; None if it is outside the frame.
     """
     means: dict[int, _RunningMeans] = {}
     for frame in frames:
@@ -56,20 +64,23 @@ def _rate_face(
     face: TrackedFace,
     means: _RunningMeans,
     geometry: DisplayGeometry,
-    align: Callable[[Frame, TrackedFace], AlignedFace | None],
+    align: Callable[[Frame, TrackedFace], CropPart | None],
 ) -> TrackedFace:
     if face.skip_reason is not None:
         return face
     if means.count == 0 or frame.index % _INTERVAL_FRAMES == 0:
         aligned = align(frame, face)
         if aligned is not None:
-            luma_hw = crop_luma(aligned.crop_chw)
-            resolution_px = crop_resolution_px(aligned, luma_hw)
+            square_hw = crop_luma(aligned.rgb_chw)
+            roll_radians = affine_roll_radians(aligned.display_to_crop)
+            resolution_px = square_resolution_px(
+                square_hw, side_px=CROP_SIZE_PX, roll_radians=roll_radians
+            )
             deficit = quality_deficit(
                 frame,
                 geometry.of(frame),
-                aligned,
-                luma_hw=luma_hw,
+                display_to_crop=aligned.display_to_crop,
+                square_hw=square_hw,
                 resolution_px=resolution_px,
             )
             means.add(quality=1.0 - deficit, resolution_px=resolution_px)

@@ -65,6 +65,16 @@ class AlignedFace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CropPart:
+    """A part of the aligned crop of a face."""
+
+    display_to_crop: Affine
+    """Map to the space of crops, not of the part."""
+    rgb_chw: "Tensor"
+    """``(3, h, w)`` float32 RGB in [0, 1], as in a crop of ``CROP_SIZE_PX``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class AlignedFrame:
     """A frame as decoded, with the crops of the faces to restore in it."""
 
