@@ -99,15 +99,26 @@ def embedding_norm(
 
     Clear faces have norms near 1.4; other images have other norms.
     """
+    embedding = face_embedding(network, device=device)
+    return lambda face_hwc: float(np.linalg.norm(embedding(face_hwc)))
+
+
+def face_embedding(
+    network: DlibResNet, *, device: torch.device
+) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
+    """Return a function from an aligned crop, ``(S, S, 3)`` RGB, to its embedding, ``(128,)``.
+
+    Embeddings of two people are ``PEOPLE_DISTANCE`` or more apart.
+    """
     network = network.to(device)
 
     @torch.inference_mode()
-    def norm(face_hwc: NDArray[np.uint8]) -> float:
+    def embedding(face_hwc: NDArray[np.uint8]) -> NDArray[np.float32]:
         chw = torch.from_numpy(np.ascontiguousarray(face_hwc)).permute(2, 0, 1).float() / 255
         crop = _to_input(chw, float(chw.shape[-1]))
-        return float(np.linalg.norm(network(crop[None].to(device))[0].float().cpu().numpy()))
+        return network(crop[None].to(device))[0].float().cpu().numpy()
 
-    return norm
+    return embedding
 
 
 def distance_to_similarity(distance: float) -> float:
