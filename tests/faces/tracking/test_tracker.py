@@ -35,8 +35,20 @@ def run_tracker(
     frames: Iterable[Frame] | None = None,
 ) -> list[TrackedFrame]:
     films = frames or (numbered_frame(index) for index in range(count))
+    films = (with_brighter_faces(frame, script.get(frame.index, ())) for frame in films)
     detector = detector or ScriptedDetector(script)
     return list(track_faces(films, detector=detector, view=plain_view))
+
+
+def with_brighter_faces(frame: Frame, faces: Sequence[Detection]) -> Frame:
+    """Return a numbered frame that changes where a scripted face is."""
+    planes = [plane.copy() for plane in frame.planes]
+    for left, top, right, bottom in (face.box_xyxy for face in faces):
+        for plane in planes:
+            part = plane[max(1, round(top)) : round(bottom), max(1, round(left)) : round(right)]
+            np.minimum(part, 225, out=part)
+            part += 30
+    return frame.with_planes(tuple(planes))
 
 
 def ids(frames: Iterable[TrackedFrame]) -> list[tuple[int, ...]]:
@@ -275,7 +287,7 @@ def test_full_images_are_made_only_for_frames_that_detection_searches() -> None:
 
     assert [item.shot for item in out] == [0] * 20 + [1] * 20
     assert ids(out) == [()] * 20 + [(1,)] * 20
-    assert viewed == [0, 10, *range(20, 40)]
+    assert viewed == [0, *range(20, 40)]
 
 
 def test_a_film_without_frames_has_no_tracks() -> None:

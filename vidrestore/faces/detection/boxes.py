@@ -69,7 +69,9 @@ def suppress_overlapping(boxes: Tensor, scores: Tensor, group: Tensor, max_iou: 
         group: ``(N,)`` numbers of groups, not negative.
         max_iou: Intersection over union above which the worse one of two boxes is dropped.
     """
-    if 0 < len(boxes) <= _MAX_SHIFTED_BOXES:
+    if len(boxes) <= 1:
+        return torch.arange(len(boxes), device=boxes.device)
+    if len(boxes) <= _MAX_SHIFTED_BOXES:
         # Groups are moved apart. The rounding of large coordinates is a part of the result.
         shifted = boxes + (group.to(boxes) * (boxes.max() + 1))[:, None]
         return _suppress_overlapping(shifted, scores, max_iou)

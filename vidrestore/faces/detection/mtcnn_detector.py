@@ -38,6 +38,7 @@ from vidrestore.models.mtcnn import (
     REFINE_INPUT_PX,
     LandmarkedBoxes,
     Mtcnn,
+    Proposals,
 )
 from vidrestore.types import Detection
 from vidrestore.weights.bundled import load_packaged
@@ -130,32 +131,45 @@ class MtcnnDetector:
 
     def _run_pnet(self, batch: Tensor) -> Squares:
         """Run P-Net over a pyramid; keep the best windows of every image."""
-        cutoff = _logit(PROPOSAL_THRESHOLD)
-        windows: list[Tensor] = []
-        corrected: list[Tensor] = []
-        logits: list[Tensor] = []
-        groups: list[Tensor] = []
-        for depth, level in enumerate(_pyramid(batch)):
-            proposals = self._network.proposal(_normalize(level))
-            index, row, column = (proposals.face_logits >= cutoff).nonzero(as_tuple=True)
-            scale_xy = (batch.shape[3] / level.shape[3], batch.shape[2] / level.shape[2])
-            scale = torch.tensor(scale_xy, device=self._device)
-            corner = torch.stack([column, row], dim=1) * PROPOSAL_STRIDE_PX
-            boxes = torch.cat([corner * scale, (corner + PROPOSAL_WINDOW_PX) * scale], dim=1)
-            windows.append(boxes)
-            corrected.append(apply_offsets(boxes, proposals.box_offsets[index, :, row, column]))
-            logits.append(proposals.face_logits[index, row, column])
-            groups.append(torch.stack([index, torch.full_like(index, depth)], dim=1))
-        if not groups:
+        levels = _pyramid(batch)
+        if not levels:
             return empty_squares(self._device)
-        boxes, scores, group = torch.cat(windows), torch.cat(logits), torch.cat(groups)
-        keep = suppress_overlapping(boxes, scores, group[:, 0] * 64 + group[:, 1], _SAME_LEVEL_IOU)
-        keep = keep[suppress_overlapping(boxes[keep], scores[keep], group[keep, 0], _SAME_FACE_IOU)]
-        keep = keep[first_of_each_group(group[keep, 0], _MAX_CANDIDATES)]
-        return to_squares(torch.cat(corrected)[keep], group[keep, 0])
+        maps = [self._network.proposal(_normalize(level)) for level in levels]
+        # The windows of all levels together: a level has few, and each operation costs as much.
+        logits = torch.cat([proposals.face_logits.flatten(1) for proposals in maps], dim=1)
+        offsets = torch.cat([proposals.box_offsets.flatten(2) for proposals in maps], dim=2)
+        index, cell = (logits >= _logit(PROPOSAL_THRESHOLD)).nonzero(as_tuple=True)
+        if not len(index):
+            return empty_squares(self._device)
+        depth, boxes = self._windows(batch, levels, maps, cell)
+        scores = logits[index, cell]
+        keep = suppress_overlapping(boxes, scores, index * 64 + depth, _SAME_LEVEL_IOU)
+        keep = keep[suppress_overlapping(boxes[keep], scores[keep], index[keep], _SAME_FACE_IOU)]
+        keep = keep[first_of_each_group(index[keep], _MAX_CANDIDATES)]
+        corrected = apply_offsets(boxes[keep], offsets[index[keep], :, cell[keep]])
+        return to_squares(corrected, index[keep])
+
+    def _windows(
+        self, batch: Tensor, levels: Sequence[Tensor], maps: Sequence[Proposals], cell: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return the ``(N,)`` levels and ``(N, 4)`` boxes of N cells of all maps in a row."""
+        height, width = batch.shape[2:]
+        sizes = [proposals.face_logits[0].numel() for proposals in maps]
+        ends = torch.tensor(sizes, device=self._device).cumsum(0)
+        depth = torch.bucketize(cell, ends, right=True)
+        columns = [proposals.face_logits.shape[2] for proposals in maps]
+        column_count = torch.tensor(columns, device=self._device)[depth]
+        inside = cell - (ends[depth] - torch.tensor(sizes, device=self._device)[depth])
+        row = torch.div(inside, column_count, rounding_mode="floor")
+        corner = torch.stack([inside - row * column_count, row], dim=1) * PROPOSAL_STRIDE_PX
+        scales_xy = [(width / level.shape[3], height / level.shape[2]) for level in levels]
+        scale = torch.tensor(scales_xy, device=self._device)[depth]
+        return depth, torch.cat([corner * scale, (corner + PROPOSAL_WINDOW_PX) * scale], dim=1)
 
     def _run_rnet(self, levels: Sequence[Tensor], squares: Squares) -> Squares:
         """Score and correct windows by R-Net."""
+        if not len(squares.side):
+            return squares
         refined = self._network.refine(crop_squares(levels, squares, REFINE_INPUT_PX, taps=1))
         passed = (refined.face_logits >= _logit(REFINE_THRESHOLD)).nonzero()[:, 0]
         boxes = apply_offsets(to_boxes(squares), refined.box_offsets)[passed]
@@ -167,6 +181,8 @@ class MtcnnDetector:
         self, levels: Sequence[Tensor], squares: Squares, image_count: int
     ) -> list[list[Detection]]:
         """Score and correct windows by O-Net; return the faces of every image, best first."""
+        if not len(squares.side):
+            return [[] for _ in range(image_count)]
         output = self._network.output(crop_squares(levels, squares, OUTPUT_INPUT_PX))
         boxes = apply_offsets(to_boxes(squares), output.box_offsets)
         landmarks = squares.to_image(output.landmarks)

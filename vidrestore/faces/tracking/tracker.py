@@ -1,12 +1,9 @@
 """Stage: detection and tracking of faces."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import inf
-
-import cv2
-import numpy as np
 
 from vidrestore.faces.detection.detector import Detector
 from vidrestore.faces.detection.rotated_search import detect_rotated
@@ -15,13 +12,11 @@ from vidrestore.faces.tracking.association import (
     is_duplicate,
     is_plausible_match,
 )
-from vidrestore.faces.tracking.buffered_frame import BufferedFrame, View
-from vidrestore.faces.tracking.shot_detection import LumaImage, mark_cuts
+from vidrestore.faces.tracking.buffered_frame import BufferedFrame, Thumbnail, View
+from vidrestore.faces.tracking.searched_picture import SearchedPicture
+from vidrestore.faces.tracking.shot_detection import mark_cuts
 from vidrestore.faces.tracking.track import Observation, Track
 from vidrestore.types import Detection, Frame, TrackedFace, TrackedFrame
-
-Thumbnail = Callable[[Frame], LumaImage]
-"""Renders the luma of a frame, small, for shot detection."""
 
 _SEARCH_EVERY_SECONDS = 0.4
 """Time between searches of whole pictures. In between, known faces are followed; a new one is
@@ -61,10 +56,10 @@ def track_faces(
 ) -> Iterator[TrackedFrame]:
     """Yield every frame with its shot and its faces, in order.
 
-    The whole picture is searched at the start of every shot and a few times a second; in
-    between, every face is searched for where its motion puts it. A face that a search finds is
-    traced back to the frame where it appeared. A cut ends every track. ``landmarks_xy`` of the
-    faces are as detected; smoothing is a separate stage.
+    The whole picture is searched at the start of every shot and a few times a second, unless there
+    is no face and nothing changed. In between, every face is searched for where its motion puts it.
+    A face that a search finds is traced back to the frame where it appeared. A cut ends every
+    track. ``landmarks_xy`` of the faces are as detected; smoothing is a separate stage.
 
     A frame is buffered until 0.4 seconds have followed it. The buffer holds at most 32 frames, and
     shot detection two more, so memory does not depend on the film's length. Where timestamps go
@@ -74,21 +69,17 @@ def track_faces(
         frames: In presentation order.
         detector: Finds faces in views.
         view: Renders frames for the detector; called only for frames that it sees.
-        thumbnail: Renders every frame for shot detection; the view where None.
+        thumbnail: Renders every frame for finding cuts and changes; the view where None.
         start: Where to begin, if not at the first frame. Earlier frames are not yielded and only
             serve to find the next cut; ``WARM_UP_FRAMES`` of them make the result what it is from
             the film's start.
     """
     start = start or TrackingStart()
-    buffered = (BufferedFrame(frame, float(frame.timestamp.seconds), view) for frame in frames)
-
-    def small_image(item: BufferedFrame) -> LumaImage:
-        if thumbnail is not None:
-            return thumbnail(item.frame)
-        return np.asarray(cv2.cvtColor(item.view.rgb_hwc, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
-
+    buffered = (
+        BufferedFrame(frame, float(frame.timestamp.seconds), view, thumbnail) for frame in frames
+    )
     tracker = _Tracker(detector, start)
-    for item, is_cut in mark_cuts(buffered, small_image):
+    for item, is_cut in mark_cuts(buffered, lambda item: item.luma):
         if item.frame.index < start.frame_index:
             continue
         if is_cut and item.frame.index > start.frame_index:
@@ -111,6 +102,7 @@ class _Tracker:
         self._next_search = -inf
         self._searched_index = -1
         self._next_rotated_search = -inf
+        self._in_vain = SearchedPicture(_SEARCH_EVERY_SECONDS)
 
     def push(self, current: BufferedFrame) -> None:
         """Track faces in the next frame of the shot."""
@@ -122,7 +114,10 @@ class _Tracker:
         oldest = min(previous, current.seconds - _MAX_GAP_SECONDS)
         self._live = [track for track in self._live if track.last.seconds >= oldest]
         if self._is_search_due(current):
-            self._search(current)
+            if not self._is_search_ruled_out(current):
+                self._search(current)
+            self._next_search = current.seconds + _SEARCH_EVERY_SECONDS
+            self._searched_index = current.frame.index
         else:
             self._follow(current, self._live)
         self._drop_duplicates(current)
@@ -143,6 +138,7 @@ class _Tracker:
     def _end_tracks(self) -> None:
         self._live = []
         self._next_search = self._next_rotated_search = -inf
+        self._in_vain.forget()
 
     def _pop(self) -> TrackedFrame:
         first = self._buffer.popleft()
@@ -169,11 +165,22 @@ class _Tracker:
             or not self._detector.has_fast_refine
         )
 
+    def _is_search_ruled_out(self, current: BufferedFrame) -> bool:
+        if self._live or not self._detector.has_fast_refine:
+            return False
+        rotated_due = current.seconds >= self._next_rotated_search
+        return self._in_vain.rules_out(current.luma, current.seconds, rotated_due=rotated_due)
+
     def _search(self, current: BufferedFrame) -> None:
         (detected,) = self._detector.detect([current.view.rgb_hwc])
-        if detected or (not self._live and current.seconds >= self._next_rotated_search):
+        rotated_due = not self._live and current.seconds >= self._next_rotated_search
+        if detected or rotated_due:
             self._next_rotated_search = current.seconds + _ROTATED_SEARCH_SECONDS
             detected = detected or self._detect_rotated(current)
+        if detected or self._live:
+            self._in_vain.forget()
+        else:
+            self._in_vain.add_search(current.luma, current.seconds, with_rotated=rotated_due)
         predicted = [track.predict(current.seconds) for track in self._live]
         assigned = assign_detections(predicted, detected)
         for row, column in assigned.items():
@@ -185,8 +192,6 @@ class _Tracker:
         self._follow_missed(current, missed_tracks)
         new = [face for column, face in enumerate(detected) if column not in assigned.values()]
         self._begin_tracks(current, new)
-        self._next_search = current.seconds + _SEARCH_EVERY_SECONDS
-        self._searched_index = current.frame.index
 
     def _detect_rotated(self, current: BufferedFrame) -> tuple[Detection, ...]:
         detected = detect_rotated(self._detector, current.view.rgb_hwc)
