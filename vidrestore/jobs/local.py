@@ -31,7 +31,7 @@ def restore_in_this_process(video: VideoRun) -> SegmentsResult:
     resumed = consecutive(video.job.entries)
     video.reporter.start_after(resumed)
     if not resumed:
-        _check_tracks(setup, stages)
+        _search_selected_tracks(setup, stages)
     encode_seconds, notes = 0.0, list[str]()
     if not (resumed and resumed[-1].is_last):
         restore = partial(_finished_segments, video, content, stages, before)
@@ -43,7 +43,7 @@ def restore_in_this_process(video: VideoRun) -> SegmentsResult:
     )
 
 
-def _check_tracks(setup: Setup, stages: Stages) -> None:
+def _search_selected_tracks(setup: Setup, stages: Stages) -> None:
     """Refuse ``--only-track`` before anything is restored, if there is no such track.
 
     Reads the film up to the first frame that shows one of these tracks or a later one. What comes
