@@ -137,7 +137,7 @@ def _face_change(
         raw_change = _small_crop_change
     change = raw_change(source, face, pixels_to_region, region_hw)
     if config.color_match > 0:
-        tone = _tone(face.restored_chw) - _tone(face.aligned.crop_chw)
+        tone = _tone(face.restored_chw - face.aligned.crop_chw)
         cells_to_region = compose_affines(
             cells_to_crop(CROP_SIZE_PX // TONE_CELL_PX), crop_to_region
         )
@@ -188,8 +188,9 @@ def _small_crop_change(
     would make the restored face flicker.
     """
     fine = source - _region(face.aligned.crop_chw, pixels_to_region, region_hw)
-    square = fine * fine
-    fine *= square / (square + np.float32(FINE_NOISE**2))
+    kept = fine * fine
+    np.divide(kept, kept + np.float32(FINE_NOISE**2), out=kept)
+    fine *= kept
     change = _region(face.restored_chw, pixels_to_region, region_hw)
     cv2.subtract(change, source, dst=change)
     cv2.scaleAdd(fine, fine_ratio_of(pixels_to_region), change, change)
@@ -201,11 +202,11 @@ def fine_ratio_of(pixels_to_region: Affine) -> float:
     return float(np.clip((scale_of(pixels_to_region) - 0.8) / 0.4, 0.0, 1.0))
 
 
-def _tone(crop_chw: Tensor) -> Tensor:
-    """Return the means of a crop over overlapping cells, ``(3, S / cell, S / cell)``."""
+def _tone(change_chw: Tensor) -> Tensor:
+    """Return the means of a change over overlapping cells, ``(3, S / cell, S / cell)``."""
     # Two steps read each sample once: half cells, then windows of 4 x 4 of these.
     side = 2 * CROP_SIZE_PX // TONE_CELL_PX
-    halves = average_areas(crop_chw, (side, side))
+    halves = average_areas(change_chw, (side, side))
     return F.avg_pool2d(halves, kernel_size=4, stride=2, padding=1, count_include_pad=False)
 
 
