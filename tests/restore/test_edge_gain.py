@@ -128,6 +128,16 @@ def test_edges_of_every_face_are_strengthened_and_frames_stay_in_order() -> None
     assert torch.equal(face.restored_chw, crop(large))
 
 
+def test_small_crops_gain_more_and_tiny_ones_as_large_ones() -> None:
+    gains = {
+        side_px: CONFIG.for_crop(
+            aligned(torch.zeros(3, side_px, side_px), display_to_crop=np.eye(2, 3))
+        ).gain
+        for side_px in (128, 256, 512)
+    }
+    assert gains[256] == CONFIG.small_gain * CONFIG.gain > gains[512] == gains[128] == CONFIG.gain
+
+
 @pytest.mark.parametrize(
     "settings",
     [
@@ -135,7 +145,7 @@ def test_edges_of_every_face_are_strengthened_and_frames_stay_in_order() -> None
         {"min_sigma_px": 0.0},
         {"threshold": 0.0},
         {"overshoot": 1.5},
-        {"small_overshoot": -1},
+        {"small_gain": -1},
     ],
 )
 def test_settings_out_of_range_are_refused(settings: dict[str, float]) -> None:

@@ -17,7 +17,14 @@ from torch import Tensor
 from vidrestore.affine import scale_of
 from vidrestore.errors import ConfigError
 from vidrestore.restore.luma import luma_of_crop
-from vidrestore.types import CROP_SIZE_PX, AlignedFace, FloatArray, RestoredFace, RestoredFrame
+from vidrestore.types import (
+    CROP_SIZE_PX,
+    SMALL_CROP_SIZE_PX,
+    AlignedFace,
+    FloatArray,
+    RestoredFace,
+    RestoredFrame,
+)
 
 _RANGE = (cv2.erode, cv2.dilate)
 """The darkest and the lightest value around each pixel."""
@@ -39,22 +46,21 @@ class EdgeGainConfig:
     """Detail of this strength, in [0, 1], is added by half."""
     overshoot: float = 0.5
     """Part of what goes beyond the lightest or darkest value around that is kept."""
-    small_overshoot: float = 0.15
-    """The same in small crops: the network's weights for them overshoot a little already."""
+    small_gain: float = 1.5
+    """Factor of the gain in small crops: the network's weights for them draw softer edges."""
 
     def __post_init__(self) -> None:
-        if self.gain < 0 or self.source_sigma_px < 0:
-            raise ConfigError("gain and source_sigma_px must be >= 0")
+        if self.gain < 0 or self.small_gain < 0 or self.source_sigma_px < 0:
+            raise ConfigError("gain, small_gain and source_sigma_px must be >= 0")
         if self.min_sigma_px <= 0 or self.threshold <= 0 or self.power <= 0:
             raise ConfigError("min_sigma_px, threshold and power must be > 0")
-        for overshoot in (self.overshoot, self.small_overshoot):
-            if not 0 <= overshoot <= 1:
-                raise ConfigError(f"overshoot must be 0 to 1, got {overshoot}")
+        if not 0 <= self.overshoot <= 1:
+            raise ConfigError(f"overshoot must be 0 to 1, got {self.overshoot}")
 
     def for_crop(self, aligned: AlignedFace) -> "EdgeGainConfig":
         """Return the settings for the crop of a face."""
-        is_small = aligned.side_px < CROP_SIZE_PX
-        return replace(self, overshoot=self.small_overshoot) if is_small else self
+        is_small = aligned.side_px == SMALL_CROP_SIZE_PX
+        return replace(self, gain=self.gain * self.small_gain) if is_small else self
 
     def sigma_px(self, aligned: AlignedFace) -> float:
         """Return the deviation for a face, in pixels of its crop."""

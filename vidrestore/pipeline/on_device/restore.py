@@ -59,6 +59,7 @@ def strengthen_batch(
         config: How much, and which edges.
     """
     sigmas = [config.sigma_px(face) for face in faces]
+    config = config.for_crop(faces[0])  # all crops of a batch have one size
     luma = luma_of(images_NCHW)[:, 0]
     filters = filter_matrices(_taps(sigmas, images_NCHW.device), luma.shape[-1])
     fine = luma - filters @ luma @ filters.mT
@@ -66,7 +67,7 @@ def strengthen_batch(
     added = config.gain * detail**config.power * fine * size / (size + config.threshold)
     lows, highs = _around(luma, [round(sigma) for sigma in sigmas])
     within = torch.minimum(torch.maximum(added, lows - luma), highs - luma)
-    added = within + config.for_crop(faces[0]).overshoot * (added - within)
+    added = within + config.overshoot * (added - within)
     return (images_NCHW + added[:, None]).clamp(0.0, 1.0)
 
 

@@ -19,7 +19,8 @@ from vidrestore.weights.load import load_state, load_weights, read_weights
 from vidrestore.weights.metadata import FORMAT_VERSION, interpolation_metadata
 from vidrestore.weights.save import save_weights
 
-EMBEDDED, UNTRAINED, COMPACT = "embedded", "untrained", "compact"
+EMBEDDED, EMBEDDED_SMALL = "embedded", "embedded for small crops"
+UNTRAINED, COMPACT = "untrained", "compact"
 _FOLDED_PIXELS = 16
 """Number of the crop's pixels in one pixel of the features of ``lite``."""
 _DETAIL_LOGIT = -4.0
@@ -31,7 +32,7 @@ def read_starting_state(pretrained: str) -> dict[str, Tensor]:
 
     Args:
         pretrained: ``embedded``, ``untrained``, ``compact`` (see ``state_from_compact``), or a
-            file, of which the fidelity end is taken.
+            file, of which the fidelity end is taken; of ``embedded for small crops`` the default.
 
     Raises:
         WeightsError: The file is missing, unsafe, or not of ``lite``.
@@ -43,6 +44,9 @@ def read_starting_state(pretrained: str) -> dict[str, Tensor]:
             raise WeightsError("the weights of lite are not in the package")
         with bundled_file(file) as path:
             load_state(network, _fidelity_end(path), path)
+    elif pretrained == EMBEDDED_SMALL:
+        with bundled_file("lite_small.safetensors") as path:
+            load_state(network, read_weights(path).state, path)
     elif pretrained == COMPACT:
         return state_from_compact(_compact())
     elif pretrained != UNTRAINED:

@@ -1,0 +1,127 @@
+"""Make pairs of small faces for training ``lite`` on crops of 256 px, and pack what was trained.
+
+    python scripts/small_lite.py pairs configs/train/lite_small_cpu.toml runs/small_pairs
+    python scripts/train_gpu.py train configs/train/lite_small_cpu.toml runs/small
+    python scripts/small_lite.py pack runs/small/lite.safetensors lite_small.safetensors
+
+A face of a pair is degraded as in the config, shrunk to the pixels that it would have in a film (90
+to 340 a side), and cut out at 256 px as the program does. Its target is the original at 256 px. The
+same command continues an interrupted one. ``pack`` makes the trained weights the default of the
+packaged file, whose fidelity end stays. The measurements are in configs/train/lite.md.
+"""
+
+import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from distill_small_lite import crop_of, film_image
+from torch.nn import functional as F
+
+from vidrestore.errors import VidrestoreError
+from vidrestore.toml_config import read_config
+from vidrestore.training.data.dataset import FaceDataset, FaceSample, SourceConfig
+from vidrestore.training.on_device.config import DeviceRunConfig
+from vidrestore.training.on_device.data.teacher_cache import TeacherCache
+from vidrestore.training.on_device.lite_weights import write_weights
+from vidrestore.types import CROP_SIZE_PX, SMALL_CROP_SIZE_PX
+from vidrestore.weights.bundled import bundled_file
+from vidrestore.weights.load import read_state, read_weights
+
+DEFAULT_POSITION = 0.95
+"""Of the trained weights on the line between the two ends of the packed file."""
+_RATIO = CROP_SIZE_PX // SMALL_CROP_SIZE_PX
+
+
+class SmallFaces:
+    """Samples of a dataset of 512 px as the program sees small faces, and their originals."""
+
+    def __init__(self, faces: FaceDataset, *, seed: int) -> None:
+        """Take the degraded faces, and the seed of their sizes and noise."""
+        self._faces, self._seed = faces, seed
+
+    def __getitem__(self, index: int) -> FaceSample:
+        """Return sample ``index`` at 256 px."""
+        sample = self._faces[index]
+        rng = np.random.default_rng((9, self._seed, index))
+        return sample._replace(
+            degraded=crop_of(film_image(sample.degraded, rng), SMALL_CROP_SIZE_PX),
+            target=F.avg_pool2d(sample.target[None], _RATIO)[0],
+            resolution_ratio=(sample.resolution_ratio * _RATIO).clamp_max(1.0),
+            boxes_xyxy=sample.boxes_xyxy / _RATIO,
+        )
+
+
+def pairs(arguments: argparse.Namespace) -> None:
+    """Fill a cache of pairs that ``train_gpu.py`` reads."""
+    config = read_config(arguments.config, DeviceRunConfig, overrides=arguments.set)
+    faces = replace(config.data.faces, recipes=config.teacher.recipes)
+    if arguments.generated is not None:
+        # A folder with an absolute path is not relative to the root.
+        more = SourceConfig(folder=str(arguments.generated.resolve()), weight=0.4)
+        faces = replace(faces, sources=(*faces.sources, more))
+    cache = TeacherCache(arguments.folder, count=arguments.count, side_px=SMALL_CROP_SIZE_PX)
+    samples = SmallFaces(FaceDataset(faces, seed=arguments.seed), seed=arguments.seed)
+    made = cache.fill(samples, None, device=torch.device("cpu"))
+    print(f"{arguments.folder}: {made} more pairs")
+
+
+def pack(arguments: argparse.Namespace) -> None:
+    """Write a file whose default is the trained weights, and whose fidelity end is unchanged."""
+    with bundled_file("lite_small.safetensors") as path:
+        fidelity = read_weights(path, detail=0.0).state
+    trained = read_state(arguments.trained)
+    detail = {
+        name: value + (trained[name].float() - value) / DEFAULT_POSITION
+        for name, value in fidelity.items()
+    }
+    # Eight bits of the mantissa are what bf16 uses; the others would not compress.
+    rounded = {name: value.to(torch.bfloat16) for name, value in fidelity.items()}
+    write_weights(
+        {"fidelity": rounded, "detail": detail},
+        arguments.target,
+        default_detail=DEFAULT_POSITION,
+        steps=arguments.steps,
+        config={"script": "scripts/small_lite.py"},
+    )
+    print(arguments.target)
+
+
+def main() -> int:
+    """Parse the command line and run the command."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(required=True, metavar="pairs|pack")
+    making = commands.add_parser("pairs", help=pairs.__doc__)
+    making.set_defaults(action=pairs)
+    making.add_argument("config", type=Path)
+    making.add_argument("folder", type=Path, help="folder of the pairs")
+    making.add_argument("--count", type=int, default=7000)
+    making.add_argument("--generated", type=Path, help="folder of prepare_faces.py --generate")
+    making.add_argument("--seed", type=int, default=300)
+    making.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    packing = commands.add_parser("pack", help=pack.__doc__)
+    packing.set_defaults(action=pack)
+    packing.add_argument("trained", type=Path)
+    packing.add_argument("target", type=Path)
+    packing.add_argument("--steps", type=int, default=0, help="steps of the run, for the metadata")
+    arguments = parser.parse_args()
+    cv2.setNumThreads(1)
+    try:
+        arguments.action(arguments)
+    except (VidrestoreError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
