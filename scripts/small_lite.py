@@ -40,16 +40,12 @@ DEFAULT_POSITION = 0.95
 _RATIO = CROP_SIZE_PX // SMALL_CROP_SIZE_PX
 
 
-class SmallFaces:
-    """Samples of a dataset of 512 px as the program sees small faces, and their originals."""
-
-    def __init__(self, faces: FaceDataset, *, seed: int) -> None:
-        """Take the degraded faces, and the seed of their sizes and noise."""
-        self._faces, self._seed = faces, seed
+class SmallFaces(FaceDataset):
+    """Faces of 512 px, degraded, as the program sees small faces; and their originals."""
 
     def __getitem__(self, index: int) -> FaceSample:
         """Return sample ``index`` at 256 px."""
-        sample = self._faces[index]
+        sample = super().__getitem__(index)
         rng = np.random.default_rng((9, self._seed, index))
         return sample._replace(
             degraded=crop_of(film_image(sample.degraded, rng), SMALL_CROP_SIZE_PX),
@@ -68,7 +64,7 @@ def pairs(arguments: argparse.Namespace) -> None:
         more = SourceConfig(folder=str(arguments.generated.resolve()), weight=0.4)
         faces = replace(faces, sources=(*faces.sources, more))
     cache = TeacherCache(arguments.folder, count=arguments.count, side_px=SMALL_CROP_SIZE_PX)
-    samples = SmallFaces(FaceDataset(faces, seed=arguments.seed), seed=arguments.seed)
+    samples = SmallFaces(faces, seed=arguments.seed)
     made = cache.fill(samples, None, device=torch.device("cpu"))
     print(f"{arguments.folder}: {made} more pairs")
 
