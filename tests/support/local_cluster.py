@@ -1,6 +1,7 @@
 """A cluster in this process: the tasks of workers, without processes that must be started."""
 
 import itertools
+import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -23,6 +24,8 @@ _RETRIES = 2
 
 Dies = Callable[["LocalStream"], bool]
 """Whether the worker of a task dies before it yields the next item."""
+
+_ONE_AT_A_TIME = threading.Lock()
 
 
 class LocalStream:
@@ -62,15 +65,17 @@ class LocalStream:
 
     def next(self) -> TaskItem | None:
         """Return the next item that was not received before; None at the end."""
-        shared, worker_process.videos = worker_process.videos, self._videos
-        try:
-            while self._position < self.sent:  # Ray drops what was sent before
-                next(self._items, None)
+        # Runs of several films are threads here, and what a process shares is for one at a time.
+        with _ONE_AT_A_TIME:
+            shared, worker_process.videos = worker_process.videos, self._videos
+            try:
+                while self._position < self.sent:  # Ray drops what was sent before
+                    next(self._items, None)
+                    self._position += 1
+                item = next(self._items, None)
                 self._position += 1
-            item = next(self._items, None)
-            self._position += 1
-        finally:
-            worker_process.videos = shared
+            finally:
+                worker_process.videos = shared
         self.sent += 1
         return None if item is None else replace(item, process=self._process)
 

@@ -134,7 +134,7 @@ PUBLISHED = (
 CONFIGS = sorted(
     path
     for path in (*CONFIG_FOLDER.glob("*.toml"), *CONFIG_FOLDER.glob("proof/*.toml"))
-    if path.stem not in ("lite_gpu", "lite_cpu", "lite_cpu_fidelity", "prior_gpu")
+    if path.stem not in ("lite_gpu", "lite_cpu", "lite_cpu_fidelity", "lite_small_cpu", "prior_gpu")
 )
 
 

@@ -35,7 +35,7 @@ CPU = torch.device("cpu")
 CONFIG = Path(__file__).parents[3] / "configs" / "train" / "lite_gpu.toml"
 
 
-@pytest.mark.parametrize("name", ["lite_cpu.toml", "lite_cpu_fidelity.toml"])
+@pytest.mark.parametrize("name", ["lite_cpu.toml", "lite_cpu_fidelity.toml", "lite_small_cpu.toml"])
 def test_the_configs_for_cpus_are_valid(name: str) -> None:
     config = read_config(CONFIG.with_name(name), DeviceRunConfig)
     assert all(config.reads_cache(stage) for stage in config.stages)
