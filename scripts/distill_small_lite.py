@@ -34,6 +34,7 @@ from vidrestore.affine import scaling
 from vidrestore.errors import VidrestoreError
 from vidrestore.malloc_tuning import keep_freed_memory
 from vidrestore.models.lite import build_lite
+from vidrestore.models.registry import LITE_SMALL_FILE
 from vidrestore.toml_config import read_config
 from vidrestore.training.data.dataset import FaceDataset
 from vidrestore.training.engine.checkpoint import VERSION, read_checkpoint, save_checkpoint
@@ -50,7 +51,9 @@ _PIXELS = (90, 340)
 """Range of the side that a face has in its film."""
 _NOISE_LEVELS = (0.5, 3.0)
 """Range of the deviation, of 255, of noise added to half of the faces at that size."""
-_POSITIONS, _PROBABILITIES = (0.0, 0.5, 0.95, 1.0), (0.2, 0.15, 0.5, 0.15)
+DEFAULT_POSITION = 0.95
+"""Of the default on the line between the two ends."""
+_POSITIONS, _PROBABILITIES = (0.0, 0.5, DEFAULT_POSITION, 1.0), (0.2, 0.15, 0.5, 0.15)
 """Positions on the line between the two ends that are trained, and how often."""
 _BLUR = (1.0, 4.0, 6.0, 4.0, 1.0)
 _FINE_WEIGHT = 2.0
@@ -133,6 +136,26 @@ def read_ends() -> tuple[Weights, Weights]:
         return read_weights(path, detail=0.0).state, read_weights(path, detail=1.0).state
 
 
+def write_ends(
+    fidelity: Mapping[str, Tensor],
+    detail: Mapping[str, Tensor],
+    target: Path,
+    *,
+    steps: int,
+    script: Path,
+) -> None:
+    """Write the two ends as the packaged file has them; ``script`` made them."""
+    # Eight bits of the mantissa are what bf16 uses; the others would not compress.
+    rounded = {name: value.to(torch.bfloat16) for name, value in fidelity.items()}
+    write_weights(
+        {"fidelity": rounded, "detail": detail},
+        target,
+        default_detail=DEFAULT_POSITION,
+        steps=steps,
+        config={"script": f"scripts/{script.name}"},
+    )
+
+
 class Run:
     """The student's weights at both ends, their moving average, and the optimizer."""
 
@@ -207,15 +230,8 @@ class Run:
         }
         save_checkpoint(folder / "state.pt", state)
         fidelity, detail = self.average
-        # Eight bits of the mantissa are what bf16 uses; the others would not compress.
-        rounded = {name: value.to(torch.bfloat16) for name, value in fidelity.items()}
-        write_weights(
-            {"fidelity": rounded, "detail": detail},
-            folder / "lite_small.safetensors",
-            default_detail=0.95,
-            steps=self.step,
-            config={"script": "scripts/distill_small_lite.py"},
-        )
+        target = folder / LITE_SMALL_FILE
+        write_ends(fidelity, detail, target, steps=self.step, script=Path(__file__))
 
     def restore(self, folder: Path) -> None:
         """Continue from the checkpoint of a folder, if it has one."""
@@ -324,7 +340,7 @@ def train(run: Run, faces: FaceDataset, teacher: Teacher, arguments: argparse.Na
             saved = time.monotonic()
             run.save(arguments.folder)
     run.save(arguments.folder)
-    print(f"{arguments.folder / 'lite_small.safetensors'}: {run.step} steps")
+    print(f"{arguments.folder / LITE_SMALL_FILE}: {run.step} steps")
 
 
 if __name__ == "__main__":

@@ -22,21 +22,20 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from distill_small_lite import crop_of, film_image
+from distill_small_lite import DEFAULT_POSITION, crop_of, film_image, write_ends
 from torch.nn import functional as F
+from train_gpu import add_source
 
 from vidrestore.errors import VidrestoreError
+from vidrestore.models.registry import LITE_SMALL_FILE
 from vidrestore.toml_config import read_config
-from vidrestore.training.data.dataset import FaceDataset, FaceSample, SourceConfig
+from vidrestore.training.data.dataset import FaceDataset, FaceSample
 from vidrestore.training.on_device.config import DeviceRunConfig
 from vidrestore.training.on_device.data.teacher_cache import TeacherCache
-from vidrestore.training.on_device.lite_weights import write_weights
 from vidrestore.types import CROP_SIZE_PX, SMALL_CROP_SIZE_PX
 from vidrestore.weights.bundled import bundled_file
 from vidrestore.weights.load import read_state, read_weights
 
-DEFAULT_POSITION = 0.95
-"""Of the trained weights on the line between the two ends of the packed file."""
 _RATIO = CROP_SIZE_PX // SMALL_CROP_SIZE_PX
 
 
@@ -60,9 +59,7 @@ def pairs(arguments: argparse.Namespace) -> None:
     config = read_config(arguments.config, DeviceRunConfig, overrides=arguments.set)
     faces = replace(config.data.faces, recipes=config.teacher.recipes)
     if arguments.generated is not None:
-        # A folder with an absolute path is not relative to the root.
-        more = SourceConfig(folder=str(arguments.generated.resolve()), weight=0.4)
-        faces = replace(faces, sources=(*faces.sources, more))
+        faces = add_source(faces, arguments.generated, weight=0.4)
     cache = TeacherCache(arguments.folder, count=arguments.count, side_px=SMALL_CROP_SIZE_PX)
     samples = SmallFaces(faces, seed=arguments.seed)
     made = cache.fill(samples, None, device=torch.device("cpu"))
@@ -71,22 +68,14 @@ def pairs(arguments: argparse.Namespace) -> None:
 
 def pack(arguments: argparse.Namespace) -> None:
     """Write a file whose default is the trained weights, and whose fidelity end is unchanged."""
-    with bundled_file("lite_small.safetensors") as path:
+    with bundled_file(LITE_SMALL_FILE) as path:
         fidelity = read_weights(path, detail=0.0).state
     trained = read_state(arguments.trained)
     detail = {
         name: value + (trained[name].float() - value) / DEFAULT_POSITION
         for name, value in fidelity.items()
     }
-    # Eight bits of the mantissa are what bf16 uses; the others would not compress.
-    rounded = {name: value.to(torch.bfloat16) for name, value in fidelity.items()}
-    write_weights(
-        {"fidelity": rounded, "detail": detail},
-        arguments.target,
-        default_detail=DEFAULT_POSITION,
-        steps=arguments.steps,
-        config={"script": "scripts/small_lite.py"},
-    )
+    write_ends(fidelity, detail, arguments.target, steps=arguments.steps, script=Path(__file__))
     print(arguments.target)
 
 

@@ -25,7 +25,7 @@ import torch
 from vidrestore.devices import resolve_device, resolve_precision
 from vidrestore.errors import ConfigError, VidrestoreError
 from vidrestore.toml_config import read_config
-from vidrestore.training.data.dataset import FaceDataset, SourceConfig
+from vidrestore.training.data.dataset import DatasetConfig, FaceDataset, SourceConfig
 from vidrestore.training.engine.progress import TrainingProgress
 from vidrestore.training.on_device.config import DeviceRunConfig
 from vidrestore.training.on_device.data.teacher_cache import TeacherCache
@@ -100,10 +100,15 @@ def _config(arguments: argparse.Namespace) -> DeviceRunConfig:
     config = read_config(arguments.config, DeviceRunConfig, overrides=arguments.set)
     if arguments.generated is None:
         return config
-    # A folder with an absolute path is not relative to the root.
-    more = SourceConfig(folder=str(arguments.generated.resolve()))
-    faces = replace(config.data.faces, sources=(*config.data.faces.sources, more))
+    faces = add_source(config.data.faces, arguments.generated)
     return replace(config, data=replace(config.data, faces=faces))
+
+
+def add_source(faces: DatasetConfig, folder: Path, *, weight: float = 1.0) -> DatasetConfig:
+    """Return the settings of faces with those of another folder."""
+    # A folder with an absolute path is not relative to the root.
+    more = SourceConfig(folder=str(folder.resolve()), weight=weight)
+    return replace(faces, sources=(*faces.sources, more))
 
 
 def _progress_printer(config: DeviceRunConfig) -> Callable[[TrainingProgress], None]:

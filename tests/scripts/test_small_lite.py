@@ -17,7 +17,8 @@ from vidrestore.weights.bundled import bundled_file
 from vidrestore.weights.load import read_weights
 from vidrestore.weights.save import save_weights
 
-load_script(ROOT / "scripts" / "distill_small_lite.py")
+for needed in ("distill_small_lite", "train_gpu"):  # scripts import each other by name
+    load_script(ROOT / "scripts" / f"{needed}.py")
 small_lite: Any = load_script(ROOT / "scripts" / "small_lite.py")
 CONFIG = ROOT / "configs" / "train" / "lite_small_cpu.toml"
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.clips import Clip, make_clip, make_rich_clip, run_ffmpeg
+from support.clips import Clip, make_clip, run_ffmpeg
 from support.verify_cases import changed_names, find_check, record_of, restored_copy
 
 from vidrestore.errors import RecordError
@@ -19,16 +19,6 @@ CHAPTERS = (
     ";FFMETADATA1\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND={}\ntitle=One\n"
     "[CHAPTER]\nTIMEBASE=1/1000\nSTART=800\nEND=2000\ntitle={}\n"
 )
-
-
-@pytest.fixture(scope="module")
-def rich(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_rich_clip(tmp_path_factory.mktemp("rich"))
-
-
-@pytest.fixture(scope="module")
-def rich_copy(rich: Path) -> Path:
-    return restored_copy(rich, rich.with_name("copy.mkv"))
 
 
 @pytest.mark.parametrize(

@@ -32,16 +32,6 @@ from vidrestore.verify import verify
 Change = Callable[[Iterable[Frame]], Iterable[Frame]]
 
 
-@pytest.fixture(scope="module")
-def rich(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_rich_clip(tmp_path_factory.mktemp("rich"))
-
-
-@pytest.fixture(scope="module")
-def rich_copy(rich: Path) -> Path:
-    return restored_copy(rich, rich.with_name("copy.mkv"))
-
-
 def pictures(folder: Path, *, count: int) -> None:
     """Write 16-bit images of 96 x 48 px."""
     rng = np.random.default_rng(0)

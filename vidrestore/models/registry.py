@@ -59,6 +59,8 @@ class RestorerSpec:
         return own + tuple(name for small in self.small_networks for name in small.packaged_files)
 
 
+LITE_SMALL_FILE = "lite_small.safetensors"
+"""The weights of ``lite`` for small crops."""
 PRIOR_FILE = "prior.safetensors"
 """Shared by the restorer of this name and the default one."""
 MOBILE_STYLEGAN_FILE = "mobile_stylegan.safetensors"
@@ -88,7 +90,7 @@ RESTORERS: Mapping[str, RestorerSpec] = MappingProxyType(
                 SmallNetwork(
                     crop_size_px=SMALL_CROP_SIZE_PX,
                     build=build_lite,
-                    packaged_file="lite_small.safetensors",
+                    packaged_file=LITE_SMALL_FILE,
                 ),
                 SmallNetwork(
                     crop_size_px=TINY_CROP_SIZE_PX,

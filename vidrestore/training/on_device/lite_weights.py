@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from vidrestore.errors import WeightsError
 from vidrestore.models.lite import build_lite
-from vidrestore.models.registry import restorer_spec
+from vidrestore.models.registry import LITE_SMALL_FILE, restorer_spec
 from vidrestore.models.upscalers.compact import CompactUpscaler
 from vidrestore.models.upscalers.registry import upscaler_spec
 from vidrestore.training.tasks.build import read_pretrained
@@ -45,7 +45,7 @@ def read_starting_state(pretrained: str) -> dict[str, Tensor]:
         with bundled_file(file) as path:
             load_state(network, _fidelity_end(path), path)
     elif pretrained == EMBEDDED_SMALL:
-        with bundled_file("lite_small.safetensors") as path:
+        with bundled_file(LITE_SMALL_FILE) as path:
             load_state(network, read_weights(path).state, path)
     elif pretrained == COMPACT:
         return state_from_compact(_compact())
